@@ -1,0 +1,287 @@
+"""What every handler shares: who may call it, the limit on bodies, and how errors are answered."""
+
+import http
+from collections.abc import Awaitable, Mapping
+from enum import Enum
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+import tornado.web
+from msgspec import Struct
+from tornado.httputil import HTTPHeaders, parse_body_arguments
+
+from handlers.accept import prefers_html
+from handlers.views import error_words
+from server.domain.errors import (
+    AlreadyExists,
+    ChannelClosed,
+    DoorNeedsCode,
+    Forbidden,
+    IllegalTransition,
+    InvalidInput,
+    KeyRefused,
+    LatchkeyError,
+    LockOffline,
+    NotFound,
+    ProtocolError,
+    StorageUnavailable,
+    Unauthenticated,
+)
+from server.domain.organizations import Guest, Operator
+from server.services.registry import Services
+
+MOST_BODY_BYTES = 256 * 1024
+
+_STATUS: Mapping[type[LatchkeyError], int] = {
+    InvalidInput: 400,
+    KeyRefused: 400,
+    DoorNeedsCode: 400,
+    ProtocolError: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    AlreadyExists: 409,
+    IllegalTransition: 409,
+    LockOffline: 502,
+    ChannelClosed: 502,
+    StorageUnavailable: 503,
+}
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cache-Control": "no-store",
+}
+
+BodyT = TypeVar("BodyT")
+
+
+class Access(Enum):
+    """Who may call a method of a route."""
+
+    PUBLIC = "anyone"
+    GUEST = "whoever holds the guest link"
+    OPERATOR = "an operator, by API key or token"
+    LOCK = "the lock itself, by its device token"
+
+
+class ErrorBody(Struct, frozen=True, kw_only=True):
+    """The one body of every JSON error (HTTP contract, Part 2, "errors")."""
+
+    success: bool = False
+    error: str
+    message: str
+    code: int
+    reason: str
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status that answers ``error``; 500 for what nobody foresaw."""
+    if isinstance(error, tornado.web.HTTPError):
+        return error.status_code
+    for kind in type(error).__mro__:
+        if kind in _STATUS:
+            return _STATUS[kind]
+    return 500
+
+
+@tornado.web.stream_request_body
+class BaseHandler(tornado.web.RequestHandler):
+    """Declares who may call it, reads a bounded body, and answers errors as JSON.
+
+    A body that is too large is refused when its headers have come in, or, where they
+    do not say how long it is, dropped while it comes in.
+    """
+
+    access: ClassVar[Mapping[str, Access]]
+    """Who may call each method that this handler has."""
+
+    def initialize(self, services: Services) -> None:
+        self.services = services
+        self._body = bytearray()
+        self._body_is_too_large = False
+
+    def set_default_headers(self) -> None:
+        for name, value in SECURITY_HEADERS.items():
+            self.set_header(name, value)
+        self.clear_header("Server")
+
+    def compute_etag(self) -> None:
+        """None: nothing here is cached, so nothing needs a hash of its body."""
+
+    async def prepare(self) -> None:
+        """Refuse, before the body is read, what will be refused anyway.
+
+        Raises:
+            HTTPError: 405 or 413.
+            InvalidInput: a header that only insiders may set came from outside.
+            Unauthenticated: an operator's route without a good credential.
+        """
+        method = self.request.method or ""
+        if method not in self.access and not (method == "HEAD" and "GET" in self.access):
+            raise tornado.web.HTTPError(405)
+        for name in ("X-Org-Id", "X-User-Id"):
+            if name in self.request.headers:
+                raise InvalidInput(name, "this header is not accepted from outside")
+        announced = self.request.headers.get("Content-Length", "0")
+        if announced.isdecimal() and int(announced) > MOST_BODY_BYTES:
+            raise tornado.web.HTTPError(413)
+        if self.access.get(method) is Access.OPERATOR:
+            self.operator: Operator = await self.services.auth.operator(
+                self.request.headers.get("X-API-Key"), self.bearer
+            )
+
+    def data_received(self, chunk: bytes) -> None:
+        if len(self._body) + len(chunk) > MOST_BODY_BYTES:
+            self._body_is_too_large = True
+            self._body.clear()
+        elif not self._body_is_too_large:
+            self._body += chunk
+
+    @property
+    def body(self) -> bytes:
+        """The request's body.
+
+        Raises:
+            HTTPError: 413.
+        """
+        if self._body_is_too_large:
+            raise tornado.web.HTTPError(413)
+        return bytes(self._body)
+
+    def json_body(self, kind: type[BodyT]) -> BodyT:
+        """The request's JSON body.
+
+        Raises:
+            InvalidInput: it is not JSON, or a field of it is missing or wrong.
+        """
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except msgspec.ValidationError as error:
+            said, _, path = str(error).partition(" - at `$")
+            raise InvalidInput(path.rstrip("`").lstrip("."), said) from error
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise InvalidInput("", "The body is not readable as JSON") from error
+
+    def form_value(self, name: str) -> str | None:
+        """A value of the request's form; None where there is none.
+
+        Raises:
+            InvalidInput: it is not text.
+        """
+        fields: dict[str, list[bytes]] = {}
+        content_type = self.request.headers.get("Content-Type", "")
+        parse_body_arguments(content_type, self.body, fields, {}, HTTPHeaders())
+        try:
+            return fields[name][-1].decode() if name in fields else None
+        except UnicodeDecodeError as error:
+            raise InvalidInput(name, "must be UTF-8 text") from error
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of ``Authorization: Bearer``."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+    @property
+    def guest(self) -> Guest:
+        """Whoever holds the link."""
+        return self.services.auth.guest(self.bearer)
+
+    def write_json(self, answer: Struct, status: int = 200) -> None:
+        """Answer with a struct as JSON."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(msgspec.json.encode(answer))
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        super().send_error(status_code if error is None else status_of(error), **kwargs)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log only what nobody foresaw; refusals are answers, not accidents."""
+        if status_of(value) == 500:
+            super().log_exception(typ, value, tb)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if status_code == 401:
+            self.set_header("WWW-Authenticate", 'Bearer realm="latchkey"')
+        elif status_code == 405:
+            self.set_header("Allow", ", ".join(sorted(self.access)))
+        elif status_code == 413:
+            self.set_header("Connection", "close")
+        elif status_code == 503:
+            self.set_header("Retry-After", "2")
+        self.answer_error(status_code, error)
+
+    def answer_error(self, status: int, error: BaseException | None) -> None:
+        """Answer with the JSON error body."""
+        self.write_json(error_body(status, error), status)
+
+
+def error_body(status: int, error: BaseException | None) -> ErrorBody:
+    """The body that tells a program about ``error``; what nobody foresaw is not told."""
+    phrase = http.HTTPStatus(status).phrase
+    if isinstance(error, LatchkeyError):
+        return ErrorBody(error=phrase, message=str(error), code=status, reason=error.reason)
+    if status == 404:
+        return ErrorBody(error=phrase, message=str(NotFound()), code=404, reason=NotFound.reason)
+    return ErrorBody(
+        error=phrase,
+        message=http.HTTPStatus(status).description or phrase,
+        code=status,
+        reason=phrase.lower().replace(" ", "_"),
+    )
+
+
+class PageHandler(BaseHandler):
+    """Answers with a page; errors too, where the caller prefers one."""
+
+    async def head(self, *_args: str, **kwargs: str) -> None:
+        """What GET would answer, without its body."""
+        answered: Awaitable[None] | None = self.get(**kwargs)
+        if answered is not None:
+            await answered
+
+    def see_other(self, url: str) -> None:
+        """Send the browser on with a GET."""
+        self.set_status(303)
+        self.set_header("Location", url)
+        self.finish()
+
+    def answer_error(self, status: int, error: BaseException | None) -> None:
+        """Answer with an error page, or with the JSON body to a program."""
+        self.set_header("Vary", "Accept")
+        if not prefers_html(self.request.headers.get("Accept", "")):
+            super().answer_error(status, error)
+            return
+        reason = error_body(status, error).reason
+        words = error_words(reason)
+        self.set_status(status)
+        self.render(
+            "error.html",
+            status=status,
+            title=words.title,
+            message=words.message,
+            next_step=words.next_step,
+            key_url=None,
+        )
+
+
+class NoSuchRoute(PageHandler):
+    """Answers every path that is no route."""
+
+    access: ClassVar[Mapping[str, Access]] = dict.fromkeys(
+        tornado.web.RequestHandler.SUPPORTED_METHODS, Access.PUBLIC
+    )
+
+    async def prepare(self) -> None:
+        raise NotFound

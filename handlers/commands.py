@@ -1,0 +1,77 @@
+"""What became of open commands, for the operators of their locks."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from msgspec import Struct
+
+from handlers.base import Access, BaseHandler
+from handlers.parameters import positive
+from server.domain.commands import CommandState, OpenCommand
+from server.domain.times import WireTime, wire_time
+
+_NEWEST = 100
+
+
+class StepAnswer(Struct, frozen=True, kw_only=True):
+    """One step of a command."""
+
+    state: CommandState
+    at: WireTime
+
+
+class CommandAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One open command; ``offline`` is whether the lock was offline at the tap."""
+
+    id: str
+    lock_id: int
+    temp_key_uuid: str | None
+    door_id: int | None
+    state: CommandState
+    reason: str | None
+    offline: bool
+    requested_at: WireTime
+    expires_at: WireTime
+    history: list[StepAnswer]
+
+
+class CommandList(Struct, frozen=True, kw_only=True):
+    """A lock's newest commands, newest first."""
+
+    commands: list[CommandAnswer]
+
+
+class OneCommand(BaseHandler):
+    """``GET`` shows what became of one command."""
+
+    access: ClassVar[Mapping[str, Access]] = {"GET": Access.OPERATOR}
+
+    async def get(self, command_id: str) -> None:
+        self.write_json(_answer(await self.services.locks.command(self.operator, command_id)))
+
+
+class CommandsOfLock(BaseHandler):
+    """``GET`` lists a lock's newest commands."""
+
+    access: ClassVar[Mapping[str, Access]] = {"GET": Access.OPERATOR}
+
+    async def get(self, lock_id: str) -> None:
+        commands = await self.services.locks.commands_of(
+            self.operator, positive("id", lock_id), _NEWEST
+        )
+        self.write_json(CommandList(commands=[_answer(command) for command in commands]))
+
+
+def _answer(command: OpenCommand) -> CommandAnswer:
+    return CommandAnswer(
+        id=command.id,
+        lock_id=command.lock_id,
+        temp_key_uuid=command.temp_key_uuid,
+        door_id=command.door_id,
+        state=command.state,
+        reason=command.reason,
+        offline=command.offline,
+        requested_at=wire_time(command.requested_at),
+        expires_at=wire_time(command.expires_at),
+        history=[StepAnswer(state=step.state, at=wire_time(step.at)) for step in command.history],
+    )

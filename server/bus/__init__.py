@@ -1,0 +1,1 @@
+"""How an open command finds the node that holds the lock."""

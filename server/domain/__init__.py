@@ -1,0 +1,1 @@
+"""The rules and the words. Pure: no I/O, no clock of its own, no event loop."""

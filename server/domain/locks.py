@@ -1,0 +1,108 @@
+"""A lock as the server knows it: who owns it, whether it is connected, what it last said."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from server.domain.protocol import BoltState, DoorState
+
+LOW_BATTERY_PERCENT = 20
+
+OpenForSeconds = Annotated[float, Meta(ge=1, le=60)]
+
+
+class OfflineReason(StrEnum):
+    """Why a lock is offline ("Liveness" of the lock protocol)."""
+
+    CLOSED = "closed"
+    TIMEOUT = "timeout"
+    SUPERSEDED = "superseded"
+    SERVER_LOST = "serverLost"
+    DRAINED = "drained"
+    CREDENTIAL_REVOKED = "credentialRevoked"
+
+
+class Connection(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lock's presence: nothing but the liveness of its connection changes ``online``.
+
+    ``since`` is when ``online`` last changed; ``session_id`` names the session
+    that wrote this, so that a dead session's late goodbye can be told apart.
+    """
+
+    online: bool = False
+    since: datetime | None = None
+    session_id: str | None = None
+    node_id: str | None = None
+    offline_reason: OfflineReason | None = None
+    last_seen_at: datetime | None = None
+    firmware: str | None = None
+    model: str | None = None
+
+
+class LatestReading(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The newest value that the lock has reported of each measurement."""
+
+    seq: int
+    epoch: str
+    at: datetime
+    received_at: datetime
+    battery: float | None = None
+    battery_voltage: float | None = None
+    rssi: int | None = None
+    temperature: float | None = None
+    door: DoorState | None = None
+    bolt: BoltState | None = None
+
+    @property
+    def battery_is_low(self) -> bool:
+        return self.battery is not None and self.battery <= LOW_BATTERY_PERCENT
+
+
+class AckedReports(Struct, frozen=True, kw_only=True):
+    """Up to which report of which epoch everything is durably stored."""
+
+    epoch: str
+    seq: int
+
+
+class Lock(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lock. ``time_zone`` is an IANA name: the zone of the door it sits in.
+
+    ``session_count`` numbers its sessions: of two, the one with the higher number is newer.
+    """
+
+    id: int
+    uuid: str
+    org_id: str
+    name: str
+    created_at: datetime
+    time_zone: str = "UTC"
+    serial_number: str | None = None
+    open_for_seconds: float = 5.0
+    connection: Connection = Connection()
+    telemetry: LatestReading | None = None
+    acked: AckedReports | None = None
+    session_count: int = 0
+
+    def acked_seq(self, epoch: str) -> int:
+        """The last report of ``epoch`` that is stored; 0 where none is."""
+        return self.acked.seq if self.acked is not None and self.acked.epoch == epoch else 0
+
+
+class LivenessPolicy(Struct, frozen=True, kw_only=True):
+    """How a dead connection is found out.
+
+    ``offline_after_s`` is a published promise: a lock that dies silently is shown
+    offline at most that much later. The connection is therefore cut a little
+    earlier, so that the flag is written by then.
+    """
+
+    heartbeat_s: float
+    offline_after_s: float
+
+    @property
+    def silence_allowed_s(self) -> float:
+        """After how many seconds without a sign of life the connection is cut."""
+        return self.offline_after_s - min(0.5, self.offline_after_s / 10)

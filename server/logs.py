@@ -1,0 +1,85 @@
+"""Log lines: one event and its facts each, with what nobody may read taken out, here and once."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+import tornado.web
+
+_access = structlog.get_logger("latchkey.access")
+
+_HIDDEN = "…"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_GUEST_PATH = re.compile(r"(/(?:collective-)?temp-keys/)[^/?\s\"']+")
+_API_KEY = re.compile(r"lk_[A-Za-z0-9]{40}")
+_BEARER = re.compile(r"(Bearer\s+)\S+", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """``text`` without the secrets that paths, headers and messages may carry."""
+    text = _GUEST_PATH.sub(rf"\1{_HIDDEN}", text)
+    text = _UUID.sub(_HIDDEN, text)
+    text = _API_KEY.sub(_HIDDEN, text)
+    return _BEARER.sub(rf"\1{_HIDDEN}", text)
+
+
+def configure(log_format: str) -> None:
+    """Send every log line, ours and the libraries', to standard error: ``pretty`` or ``json``."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _redact_line,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+
+
+def _redact_line(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = redact(value)
+    return line
+
+
+def access_line(handler: tornado.web.RequestHandler) -> None:
+    """One line for each request: what was asked, how it was answered, and how long that took.
+
+    Of the path only what is no secret, and of the query nothing.
+    """
+    request = handler.request
+    _access.info(
+        "request",
+        method=request.method,
+        path=redact(request.path),
+        status=handler.get_status(),
+        ms=round(request.request_time() * 1000, 1),
+    )

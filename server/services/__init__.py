@@ -1,0 +1,1 @@
+"""The use cases. Never Tornado, never HTTP words."""

@@ -1,0 +1,57 @@
+"""The heartbeat of one connection: it is pinged, and cut when it has been silent for too long."""
+
+import asyncio
+from collections.abc import Callable
+
+from server.domain.locks import LivenessPolicy
+
+_STALL_S = 0.5
+"""A timer this late means that our own event loop stood still: frames may be waiting unread."""
+
+
+class Heartbeat:
+    """Watches one connection by the event loop's monotonic clock.
+
+    ``ping`` is called every ``heartbeat_s``; ``cut`` once, when nothing has been
+    heard for the time that the policy allows. Both must return at once.
+    """
+
+    def __init__(
+        self, policy: LivenessPolicy, ping: Callable[[], None], cut: Callable[[], None]
+    ) -> None:
+        self._policy = policy
+        self._ping = ping
+        self._cut = cut
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._ping_at = self._heard_at + policy.heartbeat_s
+        self._timer = self._loop.call_at(self._next_look(), self._look)
+
+    @property
+    def silent_for_s(self) -> float:
+        """For how many seconds nothing has been heard."""
+        return self._loop.time() - self._heard_at
+
+    def heard(self) -> None:
+        """Note a sign of life."""
+        self._heard_at = self._loop.time()
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._timer.cancel()
+
+    def _next_look(self) -> float:
+        return min(self._ping_at, self._heard_at + self._policy.silence_allowed_s)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        overslept = now - self._timer.when() > _STALL_S
+        if now - self._heard_at >= self._policy.silence_allowed_s and not overslept:
+            self._cut()
+            return
+        if now >= self._ping_at or overslept:
+            self._ping()
+            self._ping_at = now + self._policy.heartbeat_s
+        # After a stall, what the lock sent meanwhile is read before the next look.
+        again = now + _STALL_S if overslept else self._next_look()
+        self._timer = self._loop.call_at(again, self._look)

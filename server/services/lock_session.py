@@ -1,0 +1,344 @@
+"""One live connection of one lock: its frames in both directions. There is no socket in here."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Protocol, assert_never
+
+import structlog
+from msgspec import Struct
+
+from server import clock
+from server.domain.commands import CommandState, OpenCommand, RefusalReason
+from server.domain.errors import ChannelClosed, CommandNotFound, ProtocolError, StorageUnavailable
+from server.domain.locks import LivenessPolicy, Lock
+from server.domain.protocol import (
+    Ack,
+    Batch,
+    CloseCode,
+    Command,
+    Error,
+    Event,
+    Hello,
+    LockEvent,
+    LockFrame,
+    Report,
+    Result,
+    ResultStatus,
+    ServerFrame,
+    Telemetry,
+    Time,
+    TimeRequest,
+    UnknownFrame,
+    Welcome,
+    decode_lock_frame,
+    encode_frame,
+)
+from server.domain.telemetry import AckLine, StoredReport
+from server.domain.times import wire_time
+from server.services.heartbeat import Heartbeat
+from server.services.outcomes import Outcomes
+from server.services.telemetry import TelemetryWriter
+from server.storage.command_store import CommandStore
+
+log = structlog.get_logger(__name__)
+
+_STATE_OF_RESULT = {
+    ResultStatus.ACCEPTED: CommandState.ACCEPTED,
+    ResultStatus.OPENED: CommandState.OPENED,
+    ResultStatus.REFUSED: CommandState.REFUSED,
+    ResultStatus.FAILED: CommandState.FAILED,
+}
+
+
+class Channel(Protocol):
+    """What a session needs of the socket it lives on. None of these waits."""
+
+    def send(self, text: str) -> None:
+        """Write one text frame.
+
+        Raises:
+            ChannelClosed: nothing was written, because the connection is gone, or
+                because its lock does not read and it was cut for that.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Write a ping; a connection that is gone is passed over in silence."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye and close."""
+        ...
+
+    def drop(self) -> None:
+        """Close at once, without a goodbye that nobody would hear."""
+        ...
+
+
+class SessionParts(Struct, frozen=True, kw_only=True):
+    """What every session works with."""
+
+    attach: "Callable[[LockSession, Hello], Awaitable[Lock]]"
+    serve: "Callable[[LockSession], Awaitable[None]]"
+    silent: "Callable[[LockSession], None]"
+    commands: CommandStore
+    outcomes: Outcomes
+    telemetry: TelemetryWriter
+    liveness: LivenessPolicy
+    hello_within_s: float
+
+
+class LockSession:
+    """One authenticated connection of a lock, from its socket's opening to its end."""
+
+    def __init__(self, lock: Lock, channel: Channel, parts: SessionParts) -> None:
+        self.id = secrets.token_hex(12)
+        self.lock = lock
+        self.last_seen_at = clock.now()
+        self._channel = channel
+        self._parts = parts
+        self._hello: Hello | None = None
+        self._acks = AckLine(0)
+        self._gap_told: int | None = None
+        self._ended = False
+        self._in_hand: _InHand | None = None
+        self._heartbeat = Heartbeat(parts.liveness, channel.ping, self._cut_silent)
+        self._hello_timer = asyncio.get_running_loop().call_later(
+            parts.hello_within_s, self.close, CloseCode.NO_HELLO, "no hello in time"
+        )
+
+    # The lock's side
+
+    def heard(self) -> None:
+        """Note a sign of life of the lock: any frame of it, a pong included."""
+        self._heartbeat.heard()
+        self.last_seen_at = clock.now()
+
+    async def receive(self, message: str | bytes) -> None:
+        """Take one frame of the lock; one that breaks the protocol closes the connection.
+
+        Waits for storage, never for the lock: the next frame is read when this returns.
+        """
+        if self._ended:
+            return
+        self.heard()
+        try:
+            await self._take(decode_lock_frame(message))
+        except ProtocolError as error:
+            log.info("protocol_error", lock=self.lock.id, session=self.id, code=error.code)
+            self._send(Error(code=error.code, message=str(error)[:500]))
+            self.close(error.close_code, error.code)
+        except StorageUnavailable as error:
+            log.warning("frame_waits_for_storage", lock=self.lock.id, session=self.id)
+            self._send(Error(code=error.reason, message="not stored: send it again"))
+        self.heard()
+
+    async def _take(self, frame: LockFrame | UnknownFrame) -> None:
+        match frame:
+            case UnknownFrame():
+                self._send(Error(code="unknown_type", message=f"unknown type {frame.type!r}"))
+            case TimeRequest():
+                self._send(Time(t=frame.t, server_time=wire_time(clock.now())))
+            case Hello():
+                await self._greet(frame)
+            case Telemetry() | Event():
+                await self._store([frame])
+            case Batch():
+                await self._store(frame.reports)
+            case Result():
+                await self._note_result(frame)
+            case _:
+                assert_never(frame)
+
+    async def _greet(self, hello: Hello) -> None:
+        if self._hello is not None:
+            raise ProtocolError(CloseCode.BROKEN_FRAME, "second_hello", "hello was said already")
+        self._hello_timer.cancel()
+        self._hello = hello
+        self.lock = await self._parts.attach(self, hello)
+        self._acks = AckLine(self.lock.acked_seq(hello.epoch))
+        policy = self._parts.liveness
+        self._send(
+            Welcome(
+                session_id=self.id,
+                server_time=wire_time(clock.now()),
+                heartbeat_seconds=policy.heartbeat_s,
+                offline_after_seconds=policy.offline_after_s,
+                acked_seq=self._acks.acked_seq,
+            )
+        )
+        await self._parts.serve(self)
+        for command in await self._parts.commands.waiting_for(self.lock.id, clock.now()):
+            await self.open(command)
+
+    def _greeted(self) -> Hello:
+        if self._hello is None:
+            raise ProtocolError(CloseCode.BROKEN_FRAME, "no_hello", "say hello first")
+        return self._hello
+
+    async def _store(self, reports: list[Report]) -> None:
+        hello = self._greeted()
+        received_at = clock.now()
+        for report in reports:
+            self._acks.received(report.seq)
+        await self._parts.telemetry.put(
+            self,
+            [
+                StoredReport(
+                    lock_id=self.lock.id,
+                    org_id=self.lock.org_id,
+                    epoch=hello.epoch,
+                    received_at=received_at,
+                    report=report,
+                )
+                for report in reports
+            ],
+        )
+        for report in reports:
+            if (
+                isinstance(report, Event)
+                and report.event is LockEvent.OPENED
+                and report.command_id is not None
+            ):
+                await self._settle(report.command_id, CommandState.OPENED, None)
+
+    async def _note_result(self, result: Result) -> None:
+        self._greeted()
+        await self._settle(result.command_id, _STATE_OF_RESULT[result.status], result.reason)
+
+    async def _settle(self, command_id: str, state: CommandState, reason: str | None) -> None:
+        in_hand = self._in_hand
+        if in_hand is not None and in_hand.command_id == command_id:
+            async with in_hand.sending:  # first it is recorded that it was sent
+                await self._parts.outcomes.record(command_id, state, reason)
+            if state is not CommandState.ACCEPTED:
+                self._in_hand = None
+            return
+        try:
+            command = await self._parts.outcomes.find(command_id)
+        except CommandNotFound:
+            command = None
+        if command is None or command.lock_id != self.lock.id:
+            log.warning("result_of_foreign_command", lock=self.lock.id, session=self.id)
+            self._send(Error(code="unknown_command", message="no such command of this lock"))
+            return
+        await self._parts.outcomes.record(command_id, state, reason)
+
+    # The server's side
+
+    async def open(self, command: OpenCommand) -> OpenCommand:
+        """Take a command to the lock, if there is still time and the lock is not busy.
+
+        It is recorded that this session has the command in hand before anything is
+        sent, and time is looked at again after that wait: whatever happens to this
+        process, the command is never sent late and never twice.
+
+        Returns:
+            The command as it stands when the frame is written, or will not be.
+
+        Raises:
+            StorageUnavailable: it could not be recorded, so nothing was sent.
+        """
+        loop = asyncio.get_running_loop()
+        life_s = (command.expires_at - clock.now()).total_seconds()
+        busy = self._in_hand
+        if busy is not None and loop.time() < busy.answer_due_at:
+            return await self._refuse_busy(command)
+        deadline = loop.time() + life_s
+        answer_s = (command.answer_due_at - command.expires_at).total_seconds()
+        in_hand = _InHand(command.id, deadline + answer_s)
+        self._in_hand = in_hand
+        async with in_hand.sending:
+            if not await self._parts.commands.hand_to_session(command, self.id):
+                self._in_hand = None
+                return await self._parts.outcomes.find(command.id)
+            state = CommandState.SENT
+            if loop.time() >= deadline or clock.now() >= command.expires_at:
+                state = CommandState.EXPIRED
+            else:
+                try:
+                    self._channel.send(encode_frame(self._frame(command)))
+                except ChannelClosed:
+                    state = CommandState.EXPIRED
+            if state is CommandState.EXPIRED:
+                self._in_hand = None
+            return await self._parts.outcomes.record(command.id, state) or command
+
+    def _frame(self, command: OpenCommand) -> Command:
+        return Command(
+            id=command.id,
+            session_id=self.id,
+            issued_at=wire_time(command.requested_at),
+            expires_at=wire_time(command.expires_at),
+            open_for_seconds=self.lock.open_for_seconds,
+            action="open",
+        )
+
+    async def _refuse_busy(self, command: OpenCommand) -> OpenCommand:
+        await self._parts.commands.insert(command)
+        refused = await self._parts.outcomes.record(
+            command.id, CommandState.REFUSED, RefusalReason.BUSY
+        )
+        return refused or command
+
+    def reports_stored(self, seqs: list[int]) -> int:
+        """Note that these reports of this session are durably stored.
+
+        Returns:
+            Up to which report of the epoch everything is stored; ``tell_acked`` says so
+            to the lock.
+        """
+        for seq in seqs:
+            self._acks.stored(seq)
+        return self._acks.acked_seq
+
+    @property
+    def epoch(self) -> str:
+        """The numbering of this session's reports."""
+        return self._greeted().epoch
+
+    def tell_acked(self) -> None:
+        """Acknowledge what is stored, or say once which report holds that up."""
+        self._send(Ack(seq=self._acks.acked_seq))
+        missing = self._acks.missing_seq
+        if missing is not None and missing != self._gap_told:
+            self._gap_told = missing
+            self._send(Error(code="gap", message="a report is missing", seq=missing))
+
+    # The end
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection for a reason that the lock is told."""
+        self.end()
+        self._channel.close(code, reason)
+
+    def end(self) -> None:
+        """The connection is over: nothing that still arrives on it counts."""
+        self._ended = True
+        self._heartbeat.stop()
+        self._hello_timer.cancel()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    def _cut_silent(self) -> None:
+        self.end()
+        self._parts.silent(self)
+        self._channel.drop()
+
+    def _send(self, frame: ServerFrame) -> None:
+        try:
+            self._channel.send(encode_frame(frame))
+        except ChannelClosed:
+            return  # the lock hears it, or its equivalent, in its next session
+
+
+class _InHand:
+    """The command that this session has sent, or is about to."""
+
+    def __init__(self, command_id: str, answer_due_at: float) -> None:
+        self.command_id = command_id
+        self.answer_due_at = answer_due_at
+        self.sending = asyncio.Lock()

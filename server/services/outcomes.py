@@ -1,0 +1,126 @@
+"""What becomes of open commands: each step is recorded, its use settled, and the news passed on."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from server import clock
+from server.bus.base import Bus
+from server.domain.commands import (
+    ANSWER_GRACE,
+    SETTLED,
+    SHOWN_AS_FINAL,
+    USE_GIVEN_BACK,
+    CommandState,
+    OpenCommand,
+    advance,
+    command_of,
+)
+from server.domain.errors import CommandNotFound, StorageUnavailable
+from server.domain.temp_keys import Claim, TempKey
+from server.storage.command_store import CommandStore
+from server.storage.temp_key_store import TempKeyStore
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_EVERY_S = 1.0
+_SWEEP_AT_MOST = 500
+_LATE_REPORTS_FOR = timedelta(hours=24)
+"""For how long a late report may still give back the use of an ``unconfirmed`` command."""
+
+
+class Outcomes:
+    """The one place that changes a command's state."""
+
+    def __init__(self, commands: CommandStore, keys: TempKeyStore, bus: Bus) -> None:
+        self._commands = commands
+        self._keys = keys
+        self._bus = bus
+
+    async def record(
+        self, command_id: str, state: CommandState, reason: str | None = None
+    ) -> OpenCommand | None:
+        """Take one step, and give the use back where it proves that the door did not open.
+
+        Returns:
+            The command after the step; None where the state machine does not allow it.
+
+        Raises:
+            StorageUnavailable: MongoDB is away.
+        """
+        command = await self._commands.advance(command_id, state, clock.now(), reason)
+        if command is not None:
+            await self._after_step(command)
+        return command
+
+    async def find(self, command_id: str) -> OpenCommand:
+        """The command with that id.
+
+        Raises:
+            CommandNotFound: there is none.
+        """
+        return await self._commands.find(command_id)
+
+    async def wait_until_final(self, command: OpenCommand, timeout_s: float) -> OpenCommand:
+        """Wait until there is something final to tell, at most ``timeout_s`` seconds.
+
+        Returns:
+            The command as it then stands.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        with self._bus.watch(command.id) as changes:
+            # It may have changed before we listened.
+            command = await self._commands.find(command.id)
+            while command.state not in SHOWN_AS_FINAL and loop.time() < deadline:
+                command = await changes.wait(deadline - loop.time()) or command
+        return command
+
+    async def sweep_forever(self) -> None:
+        """Settle, again and again, what no session will: run as a task of every node."""
+        while True:
+            try:
+                await self.sweep()
+            except StorageUnavailable:
+                log.warning("sweep_waits_for_storage")
+            await asyncio.sleep(_SWEEP_EVERY_S)
+
+    async def sweep(self) -> None:
+        """Settle commands that ran out of time, and claims that no command settled.
+
+        Every step is compare-and-set, so any number of nodes may sweep at once, and
+        a server that was killed anywhere in an opening leaves nothing unsettled.
+        """
+        now = clock.now()
+        for command in await self._commands.unanswered_before(now, _SWEEP_AT_MOST):
+            expired = await self._commands.expire_unsent(command.id, now)
+            if expired is not None:
+                await self._after_step(expired)
+            elif command.answer_due_at <= now:
+                await self.record(command.id, CommandState.UNCONFIRMED)
+        before = now - ANSWER_GRACE * 2
+        for key in await self._keys.find_with_claims_before(before, _SWEEP_AT_MOST):
+            for claim in key.claims:
+                if claim.expires_at < before:
+                    await self._settle(key, claim)
+
+    async def _after_step(self, command: OpenCommand) -> None:
+        self._bus.announce(command)
+        if command.state in USE_GIVEN_BACK and command.temp_key_uuid is not None:
+            await self._keys.give_use_back(command.temp_key_uuid, command.id)
+        log.info("command", command=command.id, lock=command.lock_id, state=command.state.value)
+
+    async def _settle(self, key: TempKey, claim: Claim) -> None:
+        try:
+            command = await self._commands.find(claim.command_id)
+        except CommandNotFound:
+            # The server was killed between the claim and the record: nothing was sent.
+            never_sent = command_of(key, claim)
+            await self._commands.insert(advance(never_sent, CommandState.EXPIRED, claim.expires_at))
+            await self._keys.give_use_back(key.uuid, claim.command_id)
+            return
+        if command.state in USE_GIVEN_BACK:
+            await self._keys.give_use_back(key.uuid, claim.command_id)
+        elif command.state in SETTLED or clock.now() - claim.at > _LATE_REPORTS_FOR:
+            await self._keys.settle_claim(key.uuid, claim.command_id)

@@ -1,0 +1,149 @@
+"""Which locks are connected to this node: attaching, superseding, detaching, and presence."""
+
+import asyncio
+from datetime import datetime
+
+import structlog
+from msgspec import Struct
+
+from server import clock
+from server.bus.base import Bus
+from server.domain.errors import StorageUnavailable
+from server.domain.locks import Connection, LivenessPolicy, Lock, OfflineReason
+from server.domain.protocol import CloseCode, Hello
+from server.services.lock_session import Channel, LockSession, SessionParts
+from server.services.outcomes import Outcomes
+from server.services.tasks import Tasks
+from server.services.telemetry import TelemetryWriter
+from server.storage.command_store import CommandStore
+from server.storage.lock_store import LockStore
+
+log = structlog.get_logger(__name__)
+
+_DETACH_RETRY_S = (0.2, 0.5, 1, 2, 5, 5, 5, 5)
+
+
+class SessionLimits(Struct, frozen=True, kw_only=True):
+    """What a connection is held to, in seconds."""
+
+    liveness: LivenessPolicy
+    hello_within_s: float
+
+
+class Sessions:
+    """The live sessions of this node, at most one per lock."""
+
+    def __init__(
+        self,
+        node_id: str,
+        locks: LockStore,
+        commands: CommandStore,
+        outcomes: Outcomes,
+        telemetry: TelemetryWriter,
+        bus: Bus,
+        limits: SessionLimits,
+    ) -> None:
+        self._node_id = node_id
+        self._locks = locks
+        self._bus = bus
+        self._live: dict[int, LockSession] = {}
+        self._connected: set[LockSession] = set()
+        self._tasks = Tasks()
+        self._parts = SessionParts(
+            attach=self._attach,
+            serve=self._serve,
+            silent=self._silent,
+            commands=commands,
+            outcomes=outcomes,
+            telemetry=telemetry,
+            liveness=limits.liveness,
+            hello_within_s=limits.hello_within_s,
+        )
+
+    @property
+    def online(self) -> int:
+        """How many locks are online on this node."""
+        return len(self._live)
+
+    def connect(self, lock: Lock, channel: Channel) -> LockSession:
+        """Begin a session on an authenticated connection; ``hello`` makes the lock online."""
+        session = LockSession(lock, channel, self._parts)
+        self._connected.add(session)
+        return session
+
+    def disconnect(self, session: LockSession) -> None:
+        """The connection of ``session`` is gone; call it exactly once for each ``connect``."""
+        session.end()
+        self._connected.discard(session)
+        self._detach(session, OfflineReason.CLOSED)
+
+    async def drain(self, within_s: float) -> None:
+        """Send every lock away to reconnect elsewhere, and record that they are offline."""
+        for session in list(self._connected):
+            session.close(CloseCode.RESTART, "server restarts")
+            self._detach(session, OfflineReason.DRAINED)
+        await self._tasks.finish(within_s)
+
+    async def _attach(self, session: LockSession, hello: Hello) -> Lock:
+        now = clock.now()
+        lock = await self._locks.attach(
+            session.lock.id,
+            Connection(
+                online=True,
+                since=now,
+                session_id=session.id,
+                node_id=self._node_id,
+                last_seen_at=now,
+                firmware=hello.firmware,
+                model=hello.model,
+            ),
+        )
+        if session.ended:  # it closed while we waited
+            self._spawn_offline(session, OfflineReason.CLOSED)
+            return lock
+        other = self._live.get(lock.id)
+        if other is not None and other.lock.session_count > lock.session_count:
+            session.close(CloseCode.SUPERSEDED, "superseded")
+            return lock
+        self._live[lock.id] = session
+        if other is not None:
+            other.close(CloseCode.SUPERSEDED, "superseded")
+        log.info("lock_online", lock=lock.id, session=session.id)
+        return lock
+
+    async def _serve(self, session: LockSession) -> None:
+        if self._live.get(session.lock.id) is session:
+            await self._bus.serve_lock(session.lock.id, session.open)
+
+    def _silent(self, session: LockSession) -> None:
+        self._detach(session, OfflineReason.TIMEOUT)
+
+    def _detach(self, session: LockSession, reason: OfflineReason) -> None:
+        if self._live.get(session.lock.id) is not session:
+            return
+        del self._live[session.lock.id]
+        self._spawn_offline(session, reason)
+
+    def _spawn_offline(self, session: LockSession, reason: OfflineReason) -> None:
+        work = self._write_offline(session, reason, clock.now())
+        self._tasks.spawn(work, f"offline-{session.lock.id}")
+
+    async def _write_offline(
+        self, session: LockSession, reason: OfflineReason, since: datetime
+    ) -> None:
+        await self._bus.release_lock(session.lock.id, session.open)
+        for retry_after_s in (*_DETACH_RETRY_S, None):
+            try:
+                was_ours = await self._locks.detach(
+                    session.lock.id, session.id, reason, session.last_seen_at, since
+                )
+            except StorageUnavailable:
+                if retry_after_s is None:
+                    # The node's lease speaks for its locks from here on.
+                    log.exception("lock_offline_not_recorded", lock=session.lock.id)
+                    return
+                await asyncio.sleep(retry_after_s)
+            else:
+                if was_ours:
+                    log.info("lock_offline", lock=session.lock.id, reason=reason.value)
+                return

@@ -1,0 +1,103 @@
+"""Reports on their way into storage: gathered across locks, written together, then acknowledged."""
+
+import asyncio
+from collections import defaultdict
+from typing import Protocol
+
+import structlog
+
+from server import clock
+from server.domain.errors import StorageUnavailable
+from server.domain.locks import AckedReports
+from server.domain.telemetry import StoredReport
+from server.storage.report_store import ReportStore
+
+log = structlog.get_logger(__name__)
+
+_MOST_WAITING = 2_000
+_MOST_PER_WRITE = 2_000
+_RETRY_AFTER_S = 0.5
+
+
+class Acknowledging(Protocol):
+    """A session, as far as the writer knows it."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    def reports_stored(self, seqs: list[int]) -> int: ...
+
+    def tell_acked(self) -> None: ...
+
+
+class TelemetryWriter:
+    """One queue, one writer.
+
+    When the queue is full, ``put`` waits, so that nothing more is read from the
+    locks: what is not acknowledged stays with them.
+    """
+
+    def __init__(self, reports: ReportStore) -> None:
+        self._store = reports
+        self._waiting: asyncio.Queue[tuple[Acknowledging, list[StoredReport]]] = asyncio.Queue(
+            _MOST_WAITING
+        )
+
+    async def put(self, session: Acknowledging, reports: list[StoredReport]) -> None:
+        """Queue a session's reports; waits while the queue is full."""
+        await self._waiting.put((session, reports))
+
+    async def write_forever(self) -> None:
+        """Store what is queued and acknowledge it: run as the one task of its kind."""
+        while True:
+            gathered = [await self._waiting.get()]
+            count = len(gathered[0][1])
+            while count < _MOST_PER_WRITE and not self._waiting.empty():
+                gathered.append(self._waiting.get_nowait())
+                count += len(gathered[-1][1])
+            try:
+                await self._write(gathered)
+            except Exception:
+                # Whatever it is, it must not stop the other locks' reports; these are
+                # not acknowledged, so they stay with their locks.
+                log.exception("reports_not_stored", reports=count)
+            for _ in gathered:
+                self._waiting.task_done()
+
+    async def flush(self, within_s: float) -> None:
+        """Wait until what is queued is stored, at most ``within_s`` seconds."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._waiting.join()
+        except TimeoutError:
+            log.warning("reports_left_to_the_locks")
+
+    async def _write(self, gathered: list[tuple[Acknowledging, list[StoredReport]]]) -> None:
+        reports = [stored for _, batch in gathered for stored in batch]
+        await self._store_until_done(reports)
+        seqs: defaultdict[Acknowledging, list[int]] = defaultdict(list)
+        lock_ids: dict[Acknowledging, int] = {}
+        for session, batch in gathered:
+            seqs[session] += [stored.report.seq for stored in batch]
+            lock_ids[session] = batch[0].lock_id
+        acked: dict[int, AckedReports] = {}
+        for session, stored_seqs in seqs.items():
+            up_to = session.reports_stored(stored_seqs)
+            session.tell_acked()
+            acked[lock_ids[session]] = AckedReports(epoch=session.epoch, seq=up_to)
+        try:
+            await self._store.update_locks(reports, acked, clock.now())
+        except StorageUnavailable:
+            # Nothing is lost: the reports are stored, and a lock that is not told so
+            # in its next welcome sends them again, to be stored once.
+            log.warning("latest_readings_late", locks=len(acked))
+
+    async def _store_until_done(self, reports: list[StoredReport]) -> None:
+        while True:
+            try:
+                await self._store.store(reports)
+            except StorageUnavailable:
+                log.warning("reports_wait_for_storage", reports=len(reports))
+                await asyncio.sleep(_RETRY_AFTER_S)
+            else:
+                return

@@ -1,0 +1,118 @@
+"""What an operator may set, read once from the environment (``LATCHKEY_…``)."""
+
+from pathlib import Path
+from typing import cast
+
+from environs import Env, EnvValidationError, validate
+from msgspec import Struct
+
+from server.domain.errors import LatchkeyError
+from server.domain.locks import LivenessPolicy
+
+_LONGEST_S = 3600
+
+
+class SettingsError(LatchkeyError):
+    """Variables that cannot be used: every one of them, each with what is wrong."""
+
+    reason = "bad_settings"
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("\n".join(f"{name}: {said}" for name, said in sorted(problems.items())))
+        self.problems = problems
+
+
+class Secret:
+    """A string that does not show itself in logs or tracebacks; ``reveal`` gives it."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """One installation's settings; names that end in ``_s`` are seconds.
+
+    Without ``mongodb_uri`` the server runs a MongoDB of its own in ``data_dir``.
+    """
+
+    address: str = "127.0.0.1"
+    port: int = 8080
+    mongodb_uri: Secret | None = None
+    mongodb_database: str = "latchkey"
+    mongodb_timeout_s: float = 3.0
+    data_dir: Path = Path.home() / ".local" / "share" / "latchkey"
+    heartbeat_s: float = 20.0
+    offline_after_s: float = 45.0
+    hello_within_s: float = 10.0
+    command_life_s: float = 8.0
+    jwt_secret: Secret | None = None
+    jwt_issuer: str = "latchkey"
+    jwt_audience: str = "latchkey"
+    log_format: str = "pretty"
+
+    @property
+    def liveness(self) -> LivenessPolicy:
+        """How dead connections are found out."""
+        return LivenessPolicy(heartbeat_s=self.heartbeat_s, offline_after_s=self.offline_after_s)
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment; what is not set has its default.
+
+    Raises:
+        SettingsError: with every variable that cannot be used.
+    """
+    default = Settings()
+    env = Env(eager=False, prefix="LATCHKEY_")
+    a_time = validate.Range(0.1, _LONGEST_S)
+    mongodb_uri = env.str("MONGODB_URI", None)
+    jwt_secret = env.str("JWT_SECRET", None, validate=_long_enough)
+    read = {
+        "address": env.str("ADDRESS", default.address),
+        "port": env.int("PORT", default.port, validate=validate.Range(0, 65535)),
+        "mongodb_uri": None if mongodb_uri is None else Secret(mongodb_uri),
+        "mongodb_database": env.str("MONGODB_DATABASE", default.mongodb_database),
+        "mongodb_timeout_s": env.float(
+            "MONGODB_TIMEOUT_S", default.mongodb_timeout_s, validate=a_time
+        ),
+        "data_dir": env.path("DATA", default.data_dir),
+        "heartbeat_s": env.float("HEARTBEAT_S", default.heartbeat_s, validate=a_time),
+        "offline_after_s": env.float("OFFLINE_AFTER_S", default.offline_after_s, validate=a_time),
+        "hello_within_s": env.float("HELLO_WITHIN_S", default.hello_within_s, validate=a_time),
+        "command_life_s": env.float(
+            "COMMAND_LIFE_S", default.command_life_s, validate=validate.Range(3, 15)
+        ),
+        "jwt_secret": None if jwt_secret is None else Secret(jwt_secret),
+        "jwt_issuer": env.str("JWT_ISSUER", default.jwt_issuer),
+        "jwt_audience": env.str("JWT_AUDIENCE", default.jwt_audience),
+        "log_format": env.str(
+            "LOG_FORMAT", default.log_format, validate=validate.OneOf(["pretty", "json"])
+        ),
+    }
+    problems = _problems(env)
+    if not problems and read["offline_after_s"] <= read["heartbeat_s"]:
+        problems["LATCHKEY_OFFLINE_AFTER_S"] = "Must be longer than LATCHKEY_HEARTBEAT_S."
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**read)
+
+
+def _problems(env: Env) -> dict[str, str]:
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        problems = cast("dict[str, list[str]]", error.error_messages)
+        return {name: " ".join(said) for name, said in problems.items()}
+    return {}
+
+
+def _long_enough(secret: str) -> None:
+    if len(secret.encode()) < 32:
+        raise validate.ValidationError("Must have at least 32 bytes.")

@@ -1,0 +1,1 @@
+"""MongoDB through Motor: one store per collection."""

@@ -1,0 +1,126 @@
+"""Open commands and every step they take."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from server.domain.commands import CommandState, OpenCommand, Step, predecessors
+from server.domain.errors import CommandNotFound
+from server.storage.mongo import Database, Documents, reports_outages
+
+_commands = Documents(OpenCommand)
+_UNANSWERED = [CommandState.QUEUED.value, CommandState.SENT.value, CommandState.ACCEPTED.value]
+
+
+@reports_outages
+class CommandStore:
+    """The collection ``commands``: one document each, changed by compare-and-set only."""
+
+    def __init__(self, database: Database) -> None:
+        self._commands = database["commands"]
+
+    async def insert(self, command: OpenCommand) -> bool:
+        """Add a command.
+
+        Returns:
+            False where there is one with its id already; that one is left as it is.
+        """
+        try:
+            await self._commands.insert_one(_commands.write(command))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def hand_to_session(self, command: OpenCommand, session_id: str) -> bool:
+        """Record, durably and before anything is sent, that a session takes the command in hand.
+
+        Adds the command where it is not stored yet.
+
+        Returns:
+            False where another session has it, or it is not ``queued`` any more: then
+            it must not be sent.
+        """
+        document = _commands.write(command)
+        for given_by_the_filter in ("_id", "state"):
+            del document[given_by_the_filter]
+        try:
+            await self._commands.update_one(
+                {"_id": command.id, "state": CommandState.QUEUED.value, "sessionId": None},
+                {"$setOnInsert": document, "$set": {"sessionId": session_id}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def find(self, command_id: str) -> OpenCommand:
+        """The command with that id.
+
+        Raises:
+            CommandNotFound: there is none (yet).
+        """
+        document = await self._commands.find_one({"_id": command_id})
+        if document is None:
+            raise CommandNotFound
+        return _commands.read(document)
+
+    async def advance(
+        self, command_id: str, state: CommandState, at: datetime, reason: str | None = None
+    ) -> OpenCommand | None:
+        """Take one step of the state machine, if the command is where that step may be taken.
+
+        Returns:
+            The command after the step; None where the step is not (or no longer) allowed.
+        """
+        step = msgspec.to_builtins(Step(state=state, at=at), builtin_types=(datetime,))
+        changes: dict[str, Any] = {"state": state.value}
+        if reason is not None:
+            changes["reason"] = reason
+        document = await self._commands.find_one_and_update(
+            {"_id": command_id, "state": {"$in": [before.value for before in predecessors(state)]}},
+            {"$set": changes, "$push": {"history": step}},
+            return_document=ReturnDocument.AFTER,
+        )
+        return None if document is None else _commands.read(document)
+
+    async def expire_unsent(self, command_id: str, at: datetime) -> OpenCommand | None:
+        """Make a command ``expired`` that no session ever took in hand.
+
+        Returns:
+            The command after the step; None where a session has it, or it is settled.
+        """
+        step = msgspec.to_builtins(
+            Step(state=CommandState.EXPIRED, at=at), builtin_types=(datetime,)
+        )
+        document = await self._commands.find_one_and_update(
+            {"_id": command_id, "state": CommandState.QUEUED.value, "sessionId": None},
+            {"$set": {"state": CommandState.EXPIRED.value}, "$push": {"history": step}},
+            return_document=ReturnDocument.AFTER,
+        )
+        return None if document is None else _commands.read(document)
+
+    async def waiting_for(self, lock_id: int, now: datetime) -> list[OpenCommand]:
+        """Commands that were asked for while the lock was offline and may still be sent."""
+        wanted = {
+            "lockId": lock_id,
+            "state": CommandState.QUEUED.value,
+            "sessionId": None,
+            "expiresAt": {"$gt": now},
+        }
+        cursor = self._commands.find(wanted).sort("requestedAt", 1)
+        return [_commands.read(document) async for document in cursor]
+
+    async def unanswered_before(self, instant: datetime, limit: int) -> list[OpenCommand]:
+        """Commands without an outcome that expired before ``instant``."""
+        wanted = {"state": {"$in": _UNANSWERED}, "expiresAt": {"$lt": instant}}
+        cursor = self._commands.find(wanted).limit(limit)
+        return [_commands.read(document) async for document in cursor]
+
+    async def list_of_lock(self, lock_id: int, org_id: str, limit: int) -> list[OpenCommand]:
+        """The organisation's newest commands for a lock, newest first."""
+        cursor = self._commands.find({"lockId": lock_id, "orgId": org_id})
+        cursor = cursor.sort("requestedAt", -1).limit(limit)
+        return [_commands.read(document) async for document in cursor]

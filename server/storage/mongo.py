@@ -1,0 +1,142 @@
+"""The connection to MongoDB, its indexes, and how a struct becomes a document."""
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import msgspec
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    NotPrimaryError,
+    PyMongoError,
+    WriteConcernError,
+    WTimeoutError,
+)
+
+from server.domain.errors import StorageUnavailable
+
+Document = dict[str, Any]
+Database = AsyncIOMotorDatabase[Document]
+Client = AsyncIOMotorClient[Document]
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+StoreT = TypeVar("StoreT")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_OUTAGES = (ConnectionFailure, ExecutionTimeout, NotPrimaryError, WriteConcernError, WTimeoutError)
+
+_INDEXES: Mapping[str, list[IndexModel]] = {
+    "locks": [
+        IndexModel([("orgId", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("uuid", ASCENDING)], unique=True),
+        IndexModel(
+            [("connection.nodeId", ASCENDING)],
+            partialFilterExpression={"connection.online": True},
+        ),
+    ],
+    "tempKeys": [
+        IndexModel([("orgId", ASCENDING), ("createdAt", DESCENDING)]),
+        IndexModel([("doors.lockId", ASCENDING)]),
+        IndexModel([("claims.expiresAt", ASCENDING)], sparse=True),
+    ],
+    "commands": [
+        IndexModel([("lockId", ASCENDING), ("requestedAt", DESCENDING)]),
+        IndexModel(
+            [("expiresAt", ASCENDING)],
+            partialFilterExpression={"state": {"$in": ["queued", "sent", "accepted"]}},
+        ),
+    ],
+    "reports": [IndexModel([("lockId", ASCENDING), ("receivedAt", DESCENDING)])],
+    "apiKeys": [IndexModel([("digest", ASCENDING)], unique=True)],
+}
+
+
+def connect(uri: str, *, timeout_s: float) -> Client:
+    """A client whose every call ends within ``timeout_s`` and whose writes are durable.
+
+    Durable means acknowledged by a majority and journalled, so that what was
+    answered survives the loss of a primary. Nothing is contacted yet.
+    """
+    return AsyncIOMotorClient(
+        uri,
+        tz_aware=True,
+        tzinfo=UTC,
+        w="majority",
+        journal=True,
+        timeoutMS=int(timeout_s * 1000),
+        appname="latchkey",
+    )
+
+
+async def create_indexes(database: Database) -> None:
+    """Make every index that the stores rely on; those that exist are left as they are.
+
+    Raises:
+        StorageUnavailable: MongoDB does not answer.
+    """
+    try:
+        for collection, indexes in _INDEXES.items():
+            await database[collection].create_indexes(indexes)
+    except _OUTAGES as error:
+        raise StorageUnavailable from error
+
+
+async def ping(database: Database) -> None:
+    """Ask MongoDB for a sign of life.
+
+    Raises:
+        StorageUnavailable: none came within the client's time limit.
+    """
+    try:
+        await database.command("ping")
+    except PyMongoError as error:
+        raise StorageUnavailable from error
+
+
+class Documents(Generic[StructT]):
+    """Turns one type of struct into documents and back; its ``id_name`` becomes ``_id``."""
+
+    def __init__(self, kind: type[StructT], id_name: str = "id") -> None:
+        self._kind = kind
+        self._id_name = id_name
+
+    def write(self, thing: StructT) -> Document:
+        """The document that stores ``thing``; what is None is left out."""
+        fields: Document = msgspec.to_builtins(thing, builtin_types=(datetime,))
+        fields["_id"] = fields.pop(self._id_name)
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def read(self, document: Mapping[str, Any]) -> StructT:
+        """The struct that ``document`` stores; fields that it does not know are passed over."""
+        fields = dict(document)
+        fields[self._id_name] = fields.pop("_id")
+        return msgspec.convert(fields, self._kind)
+
+
+def reports_outages(store: type[StoreT]) -> type[StoreT]:
+    """Make every coroutine method of a store raise ``StorageUnavailable`` where MongoDB is away."""
+    for name, member in list(vars(store).items()):
+        if inspect.iscoroutinefunction(member):
+            setattr(store, name, _reporting_outages(member))
+    return store
+
+
+def _reporting_outages(
+    method: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    @functools.wraps(method)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await method(*args, **kwargs)
+        except PyMongoError as error:
+            if isinstance(error, _OUTAGES) or error.timeout:
+                raise StorageUnavailable from error
+            raise
+
+    return guarded

@@ -1,0 +1,127 @@
+"""Temp keys and the uses that are taken of them."""
+
+from datetime import datetime
+
+import msgspec
+
+from server.domain.errors import KeyUsedUp, TempKeyNotFound
+from server.domain.temp_keys import SAME_TAP, Claim, TempKey, check_key, claim_for_same_tap
+from server.storage.mongo import Database, Documents, reports_outages
+
+_keys = Documents(TempKey, id_name="uuid")
+
+
+@reports_outages
+class TempKeyStore:
+    """The collection ``tempKeys``: one document per key, with its doors and unsettled claims."""
+
+    def __init__(self, database: Database) -> None:
+        self._keys = database["tempKeys"]
+
+    async def insert(self, key: TempKey) -> None:
+        """Add a key; its uuid is random and so never taken."""
+        await self._keys.insert_one(_keys.write(key))
+
+    async def find(self, key_uuid: str) -> TempKey:
+        """The key with that uuid, whoever's it is: for a guest, who knows nothing else.
+
+        Raises:
+            TempKeyNotFound: there is none.
+        """
+        document = await self._keys.find_one({"_id": key_uuid})
+        if document is None:
+            raise TempKeyNotFound
+        return _keys.read(document)
+
+    async def list_of(self, org_id: str, lock_id: int | None) -> list[TempKey]:
+        """The organisation's keys, newest first; only those that touch ``lock_id`` where given."""
+        wanted: dict[str, object] = {"orgId": org_id}
+        if lock_id is not None:
+            wanted["doors.lockId"] = lock_id
+        cursor = self._keys.find(wanted).sort("createdAt", -1)
+        return [_keys.read(document) async for document in cursor]
+
+    async def revoke(self, key_uuid: str, org_id: str, now: datetime) -> TempKey:
+        """Set ``revokedAt`` where it is not set.
+
+        Returns:
+            The key as it was before.
+
+        Raises:
+            TempKeyNotFound: the organisation has no such key.
+        """
+        document = await self._keys.find_one_and_update(
+            {"_id": key_uuid, "orgId": org_id},
+            [{"$set": {"revokedAt": {"$ifNull": ["$revokedAt", now]}}}],
+        )
+        if document is None:
+            raise TempKeyNotFound
+        return _keys.read(document)
+
+    async def claim_use(self, key_uuid: str, claim: Claim) -> Claim:
+        """Take one use of the key for a command, unless the same tap took one already.
+
+        One atomic update, so that two guests on two nodes cannot both take the last use.
+
+        Returns:
+            ``claim``, or the earlier claim that this tap repeats.
+
+        Raises:
+            TempKeyNotFound: there is no such key.
+            KeyRefused: ``check_key`` says why it may not be used at ``claim.at``.
+        """
+        usable = {
+            "_id": key_uuid,
+            "revokedAt": None,
+            "validFrom": {"$lte": claim.at},
+            "validUntil": {"$gt": claim.at},
+            "$or": [{"maxUses": None}, {"$expr": {"$lt": ["$usedCount", "$maxUses"]}}],
+            "claims": {
+                "$not": {
+                    "$elemMatch": {
+                        "$or": [
+                            {"commandId": claim.command_id},
+                            {"doorId": claim.door_id, "at": {"$gt": claim.at - SAME_TAP}},
+                        ]
+                    }
+                }
+            },
+        }
+        taken = await self._keys.update_one(
+            usable,
+            {
+                "$inc": {"usedCount": 1},
+                "$push": {"claims": msgspec.to_builtins(claim, builtin_types=(datetime,))},
+            },
+        )
+        if taken.matched_count == 1:
+            return claim
+        key = await self.find(key_uuid)
+        earlier = claim_for_same_tap(key, claim.door_id, claim.command_id, claim.at)
+        if earlier is not None:
+            return earlier
+        check_key(key, claim.at)
+        # What stood in the way is gone by now (a use was given back between the two
+        # calls): to this guest, the key was used up.
+        raise KeyUsedUp
+
+    async def give_use_back(self, key_uuid: str, command_id: str) -> None:
+        """Undo the claim of a command that certainly did not open its door.
+
+        The claim itself is the proof that the use was not given back before.
+        """
+        await self._keys.update_one(
+            {"_id": key_uuid, "claims.commandId": command_id},
+            {"$inc": {"usedCount": -1}, "$pull": {"claims": {"commandId": command_id}}},
+        )
+
+    async def settle_claim(self, key_uuid: str, command_id: str) -> None:
+        """Forget the claim of a command whose use stays counted."""
+        await self._keys.update_one(
+            {"_id": key_uuid}, {"$pull": {"claims": {"commandId": command_id}}}
+        )
+
+    async def find_with_claims_before(self, instant: datetime, limit: int) -> list[TempKey]:
+        """Keys with a claim that ran out before ``instant``."""
+        cursor = self._keys.find({"claims.expiresAt": {"$lt": instant}}).limit(limit)
+        return [_keys.read(document) async for document in cursor]
