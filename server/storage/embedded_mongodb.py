@@ -26,6 +26,8 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from server.child_process import dying_with_parent
+
 if sys.platform != "win32":
     import fcntl
 
@@ -58,24 +60,6 @@ _OPTIONS = (
     "--oplogSize=256",
     "--setParameter=diagnosticDataCollectionEnabled=false",
 )
-
-# Linux kills a process together with its parent only if the process asks for
-# it. A Python of its own asks, and then becomes mongod: to ask between fork and
-# exec (preexec_fn) may deadlock in a program that has threads.
-_DIE_WITH_PARENT = """\
-import os, signal, sys
-parent, *command = sys.argv[1:]
-if sys.platform == "linux":
-    import ctypes
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):
-        sys.exit("the parent died first")
-try:
-    os.execv(command[0], command)
-except OSError as error:
-    sys.exit(f"{command[0]}: {error}")
-"""
 
 _OR_ELSE = "or set LATCHKEY_MONGODB_URI to a MongoDB of your own."
 
@@ -261,8 +245,9 @@ async def _running(binary: Path, data_dir: Path, port: int, lock: int) -> AsyncI
     with log:
         log_start = log.tell()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())),
-            *(str(binary), *_OPTIONS, f"--port={port}", f"--dbpath={data_dir / 'db'}"),
+            *dying_with_parent(
+                [str(binary), *_OPTIONS, f"--port={port}", f"--dbpath={data_dir / 'db'}"]
+            ),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
