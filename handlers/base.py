@@ -2,7 +2,6 @@
 
 import http
 from collections.abc import Awaitable, Mapping
-from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -11,6 +10,7 @@ from msgspec import Struct
 from tornado.httputil import HTTPHeaders, parse_body_arguments
 
 from handlers.accept import prefers_html
+from handlers.operation import Access, Operation, operations_of
 from handlers.views import error_words
 from server.domain.errors import (
     AlreadyExists,
@@ -63,15 +63,6 @@ SECURITY_HEADERS = {
 BodyT = TypeVar("BodyT")
 
 
-class Access(Enum):
-    """Who may call a method of a route."""
-
-    PUBLIC = "anyone"
-    GUEST = "whoever holds the guest link"
-    OPERATOR = "an operator, by API key or token"
-    LOCK = "the lock itself, by its device token"
-
-
 class ErrorBody(Struct, frozen=True, kw_only=True):
     """The one body of every JSON error (HTTP contract, Part 2, "errors")."""
 
@@ -94,14 +85,17 @@ def status_of(error: BaseException) -> int:
 
 @tornado.web.stream_request_body
 class BaseHandler(tornado.web.RequestHandler):
-    """Declares who may call it, reads a bounded body, and answers errors as JSON.
+    """Calls what its methods declare, reads a bounded body, and answers errors as JSON.
 
     A body that is too large is refused when its headers have come in, or, where they
     do not say how long it is, dropped while it comes in.
     """
 
-    access: ClassVar[Mapping[str, Access]]
-    """Who may call each method that this handler has."""
+    operations: ClassVar[Mapping[str, Operation]]
+    """The methods that this handler has; see ``handlers.operation``."""
+
+    def __init_subclass__(cls) -> None:
+        cls.operations = operations_of(cls)
 
     def initialize(self, services: Services) -> None:
         self.services = services
@@ -124,8 +118,8 @@ class BaseHandler(tornado.web.RequestHandler):
             InvalidInput: a header that only insiders may set came from outside.
             Unauthenticated: an operator's route without a good credential.
         """
-        method = self.request.method or ""
-        if method not in self.access and not (method == "HEAD" and "GET" in self.access):
+        method = "GET" if self.request.method == "HEAD" else self.request.method or ""
+        if method not in self.operations:
             raise tornado.web.HTTPError(405)
         for name in ("X-Org-Id", "X-User-Id"):
             if name in self.request.headers:
@@ -133,7 +127,7 @@ class BaseHandler(tornado.web.RequestHandler):
         announced = self.request.headers.get("Content-Length", "0")
         if announced.isdecimal() and int(announced) > MOST_BODY_BYTES:
             raise tornado.web.HTTPError(413)
-        if self.access.get(method) is Access.OPERATOR:
+        if self.operations[method].access is Access.OPERATOR:
             self.operator: Operator = await self.services.auth.operator(
                 self.request.headers.get("X-API-Key"), self.bearer
             )
@@ -156,7 +150,7 @@ class BaseHandler(tornado.web.RequestHandler):
             raise tornado.web.HTTPError(413)
         return bytes(self._body)
 
-    def json_body(self, kind: type[BodyT]) -> BodyT:
+    def decode_json(self, kind: type[BodyT]) -> BodyT:
         """The request's JSON body.
 
         Raises:
@@ -165,24 +159,34 @@ class BaseHandler(tornado.web.RequestHandler):
         try:
             return msgspec.json.decode(self.body, type=kind)
         except msgspec.ValidationError as error:
-            said, _, path = str(error).partition(" - at `$")
-            raise InvalidInput(path.rstrip("`").lstrip("."), said) from error
+            raise _invalid(error) from error
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise InvalidInput("", "The body is not readable as JSON") from error
 
-    def form_value(self, name: str) -> str | None:
-        """A value of the request's form; None where there is none.
+    def decode_form(self, kind: type[BodyT]) -> BodyT:
+        """The request's form, as a browser posts it.
 
         Raises:
-            InvalidInput: it is not text.
+            InvalidInput: a field of it is wrong.
         """
         fields: dict[str, list[bytes]] = {}
         content_type = self.request.headers.get("Content-Type", "")
         parse_body_arguments(content_type, self.body, fields, {}, HTTPHeaders())
-        try:
-            return fields[name][-1].decode() if name in fields else None
-        except UnicodeDecodeError as error:
-            raise InvalidInput(name, "must be UTF-8 text") from error
+        return _decode_fields(fields, kind)
+
+    def decode_query(self, kind: type[BodyT]) -> BodyT:
+        """What stands behind the ``?`` of the URL; an empty value counts as none.
+
+        Raises:
+            InvalidInput: a parameter is missing or wrong.
+        """
+        return _decode_fields(self.request.query_arguments, kind)
+
+    async def head(self, **path: str) -> None:
+        """What GET would answer, without its body."""
+        answered: Awaitable[None] | None = self.get(**path)
+        if answered is not None:
+            await answered
 
     @property
     def bearer(self) -> str | None:
@@ -215,7 +219,7 @@ class BaseHandler(tornado.web.RequestHandler):
         if status_code == 401:
             self.set_header("WWW-Authenticate", 'Bearer realm="latchkey"')
         elif status_code == 405:
-            self.set_header("Allow", ", ".join(sorted(self.access)))
+            self.set_header("Allow", ", ".join(sorted(self.operations)))
         elif status_code == 413:
             self.set_header("Connection", "close")
         elif status_code == 503:
@@ -242,14 +246,23 @@ def error_body(status: int, error: BaseException | None) -> ErrorBody:
     )
 
 
+def _decode_fields(fields: Mapping[str, list[bytes]], kind: type[BodyT]) -> BodyT:
+    try:
+        texts = {name: values[-1].decode() for name, values in fields.items() if values[-1]}
+        return msgspec.convert(texts, kind, strict=False)
+    except UnicodeDecodeError as error:
+        raise InvalidInput("", "Text must be UTF-8") from error
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _invalid(error: msgspec.ValidationError) -> InvalidInput:
+    said, _, path = str(error).partition(" - at `$")
+    return InvalidInput(path.rstrip("`").lstrip("."), said)
+
+
 class PageHandler(BaseHandler):
     """Answers with a page; errors too, where the caller prefers one."""
-
-    async def head(self, *_args: str, **kwargs: str) -> None:
-        """What GET would answer, without its body."""
-        answered: Awaitable[None] | None = self.get(**kwargs)
-        if answered is not None:
-            await answered
 
     def see_other(self, url: str) -> None:
         """Send the browser on with a GET."""
@@ -278,10 +291,6 @@ class PageHandler(BaseHandler):
 
 class NoSuchRoute(PageHandler):
     """Answers every path that is no route."""
-
-    access: ClassVar[Mapping[str, Access]] = dict.fromkeys(
-        tornado.web.RequestHandler.SUPPORTED_METHODS, Access.PUBLIC
-    )
 
     async def prepare(self) -> None:
         raise NotFound

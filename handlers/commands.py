@@ -1,12 +1,9 @@
 """What became of open commands, for the operators of their locks."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from msgspec import Struct
 
-from handlers.base import Access, BaseHandler
-from handlers.parameters import positive
+from handlers.base import BaseHandler
+from handlers.operation import Access, Answer, operation
 from server.domain.commands import CommandState, OpenCommand
 from server.domain.times import WireTime, wire_time
 
@@ -42,23 +39,19 @@ class CommandList(Struct, frozen=True, kw_only=True):
 
 
 class OneCommand(BaseHandler):
-    """``GET`` shows what became of one command."""
+    """What became of one open command."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.OPERATOR}
-
+    @operation(Access.OPERATOR, {200: Answer(CommandAnswer)}, errors=(404,))
     async def get(self, command_id: str) -> None:
         self.write_json(_answer(await self.services.locks.command(self.operator, command_id)))
 
 
 class CommandsOfLock(BaseHandler):
-    """``GET`` lists a lock's newest commands."""
+    """A lock's newest open commands."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.OPERATOR}
-
-    async def get(self, lock_id: str) -> None:
-        commands = await self.services.locks.commands_of(
-            self.operator, positive("id", lock_id), _NEWEST
-        )
+    @operation(Access.OPERATOR, {200: Answer(CommandList)}, errors=(400, 404))
+    async def get(self, lock_id: int) -> None:
+        commands = await self.services.locks.commands_of(self.operator, lock_id, _NEWEST)
         self.write_json(CommandList(commands=[_answer(command) for command in commands]))
 
 

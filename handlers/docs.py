@@ -1,11 +1,11 @@
 """The list of routes, for whoever programs against them."""
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from handlers.base import Access, BaseHandler, PageHandler
+from handlers.base import BaseHandler, PageHandler
+from handlers.operation import PAGE, Access, operation
 from server.services.registry import Services
 
 
@@ -19,9 +19,7 @@ class DocumentedRoute(Struct, frozen=True, kw_only=True):
 
 
 class DocsPage(PageHandler):
-    """``GET /docs``: what this server answers to."""
-
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.PUBLIC}
+    """What this server answers to."""
 
     def initialize(
         self, services: Services, routes: Sequence[tuple[str, type[BaseHandler]]] = ()
@@ -29,6 +27,7 @@ class DocsPage(PageHandler):
         super().initialize(services)
         self._routes = routes
 
+    @operation(Access.PUBLIC, {200: PAGE})
     async def get(self) -> None:
         self.render("docs.html", routes=documented(self._routes))
 
@@ -39,9 +38,9 @@ def documented(routes: Sequence[tuple[str, type[BaseHandler]]]) -> list[Document
         DocumentedRoute(
             method=method,
             path=path,
-            access=access.value,
-            summary=(handler.__doc__ or "").split("\n\n")[0].replace("``", ""),
+            access=declared.access.value,
+            summary=(handler.__doc__ or "").split("\n\n")[0],
         )
         for path, handler in routes
-        for method, access in handler.access.items()
+        for method, declared in handler.operations.items()
     ]

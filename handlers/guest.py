@@ -1,11 +1,10 @@
 """The guest's pages: a temp key, the tap on Open, and what became of it."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import tornado.iostream
+from msgspec import Struct
 
-from handlers.base import Access, PageHandler
+from handlers.base import PageHandler
+from handlers.operation import EVENTS, NOTHING, PAGE, Access, operation
 from handlers.parameters import offline_flag, positive
 from handlers.views import confirmation_url, confirmation_view
 from server import clock
@@ -14,71 +13,90 @@ from server.services.confirmations import Confirmation
 _STREAM_FOR_S = 60.0
 
 
+class OpenForm(Struct, frozen=True, kw_only=True):
+    """The form behind the Open button."""
+
+    attempt: str | None = None
+
+
+class ConfirmationQuery(Struct, frozen=True, kw_only=True):
+    """What a confirmation link says; only ``offline=true`` means that the lock was offline."""
+
+    door: str | None = None
+    offline: str = ""
+    command: str | None = None
+
+    @property
+    def door_id(self) -> int | None:
+        return None if self.door is None else positive("door", self.door)
+
+
 class OpenFirstDoor(PageHandler):
-    """``POST /temp-keys/{uuid}/open``: open the key's first door that opens by tap."""
+    """Open the first door of a key that opens by tap."""
 
-    access: ClassVar[Mapping[str, Access]] = {"POST": Access.GUEST}
+    @operation(Access.GUEST, {303: NOTHING}, errors=(400, 403, 404), form=OpenForm)
+    async def post(self, key_uuid: str, form: OpenForm) -> None:
+        await self.open(key_uuid, None, form)
 
-    async def post(self, key_uuid: str, door_id: str | None = None) -> None:
-        attempt = self.form_value("attempt") or self.request.headers.get("Idempotency-Key")
-        door = None if door_id is None else positive("doorId", door_id)
-        command = await self.services.opening.open(key_uuid, door, self.guest, attempt)
+    async def open(self, key_uuid: str, door_id: int | None, form: OpenForm) -> None:
+        """Open a door, and send the guest on to the page that follows the command."""
+        attempt = form.attempt or self.request.headers.get("Idempotency-Key")
+        command = await self.services.opening.open(key_uuid, door_id, self.guest, attempt)
         door_opened = command.door_id or 1
         self.see_other(confirmation_url(key_uuid, door_opened, command.id, command.offline))
 
 
 class OpenDoor(OpenFirstDoor):
-    """``POST /temp-keys/{uuid}/doors/{doorId}/open``: open that door of the key."""
+    """Open one door of a key."""
+
+    @operation(Access.GUEST, {303: NOTHING}, errors=(400, 403, 404), form=OpenForm)
+    async def post(self, key_uuid: str, door_id: int, form: OpenForm) -> None:
+        await self.open(key_uuid, door_id, form)
 
 
 class ConfirmationPage(PageHandler):
-    """``GET /temp-keys/{uuid}/confirmation``: what became of an opening."""
+    """What became of an opening, for its guest."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.GUEST}
-
-    async def get(self, key_uuid: str) -> None:
+    @operation(Access.GUEST, {200: PAGE}, errors=(400, 403, 404), query=ConfirmationQuery)
+    async def get(self, key_uuid: str, query: ConfirmationQuery) -> None:
         confirmation = await self.services.confirmations.find(
-            key_uuid, self.guest, self.door_id, self.get_query_argument("command", None)
+            key_uuid, self.guest, query.door_id, query.command
         )
-        self.render("confirmation.html", **self.shown(confirmation))
-
-    @property
-    def door_id(self) -> int | None:
-        """The door that the link names; None where it names none."""
-        door = self.get_query_argument("door", "")
-        return positive("door", door) if door else None
-
-    def shown(self, confirmation: Confirmation) -> dict[str, object]:
-        """What the page's templates need."""
-        offline = offline_flag(self.get_query_argument("offline", ""))
-        view = confirmation_view(
-            confirmation.key,
-            confirmation.door,
-            confirmation.lock,
-            confirmation.command,
-            offline,
-            clock.now(),
-        )
-        return {"view": view}
+        self.render("confirmation.html", **shown(confirmation, query))
 
 
-class ConfirmationStream(ConfirmationPage):
-    """``GET /temp-keys/{uuid}/confirmation/stream``: the page's status, at each change."""
+class ConfirmationStream(PageHandler):
+    """The status part of the confirmation page at each of its changes, as server-sent events."""
 
-    async def get(self, key_uuid: str) -> None:
+    @operation(Access.GUEST, {200: EVENTS}, errors=(400, 403, 404), query=ConfirmationQuery)
+    async def get(self, key_uuid: str, query: ConfirmationQuery) -> None:
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("X-Accel-Buffering", "no")
-        command_id = self.get_query_argument("command")
         changes = self.services.confirmations.follow(
-            key_uuid, self.guest, self.door_id, command_id, _STREAM_FOR_S
+            key_uuid, self.guest, query.door_id, query.command or "", _STREAM_FOR_S
         )
         try:
             async for confirmation in changes:
-                status = self.render_string("_confirmation_status.html", **self.shown(confirmation))
+                status = self.render_string(
+                    "_confirmation_status.html", **shown(confirmation, query)
+                )
                 self.write(b"event: state\n" + _data_lines(status) + b"\n")
                 await self.flush()
         except tornado.iostream.StreamClosedError:
             return  # the guest has left
+
+
+def shown(confirmation: Confirmation, query: ConfirmationQuery) -> dict[str, object]:
+    """What the templates of a confirmation need."""
+    view = confirmation_view(
+        confirmation.key,
+        confirmation.door,
+        confirmation.lock,
+        confirmation.command,
+        offline_flag(query.offline),
+        clock.now(),
+    )
+    return {"view": view}
 
 
 def _data_lines(text: bytes) -> bytes:

@@ -1,11 +1,10 @@
 """What monitoring asks."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from msgspec import Struct
 
-from handlers.base import Access, BaseHandler
+from handlers.base import BaseHandler
+from handlers.operation import Access, Answer, operation
+from server.services.health import Health
 
 
 class StatusAnswer(Struct, frozen=True, kw_only=True):
@@ -15,29 +14,26 @@ class StatusAnswer(Struct, frozen=True, kw_only=True):
 
 
 class HealthPage(BaseHandler):
-    """``GET /health``: how this node and what it needs are doing."""
+    """How this node and what it needs are doing."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.PUBLIC}
-
+    @operation(Access.PUBLIC, {200: Answer(Health), 503: Answer(Health)})
     async def get(self) -> None:
         health = await self.services.health.check()
         self.write_json(health, status=200 if health.mongodb.ok else 503)
 
 
 class Live(BaseHandler):
-    """``GET /health/live``: the process answers; nothing else is asked."""
+    """The process answers; nothing else is asked."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.PUBLIC}
-
+    @operation(Access.PUBLIC, {200: Answer(StatusAnswer)})
     async def get(self) -> None:
         self.write_json(StatusAnswer(status="live"))
 
 
 class Ready(BaseHandler):
-    """``GET /health/ready``: whether to send traffic here."""
+    """Whether to send traffic here."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.PUBLIC}
-
+    @operation(Access.PUBLIC, {200: Answer(StatusAnswer), 503: Answer(StatusAnswer)})
     async def get(self) -> None:
         ready = await self.services.health.is_ready()
         answer = StatusAnswer(status="ready" if ready else "not ready")

@@ -1,14 +1,13 @@
 """A lock's WebSocket: it only passes frames on to the lock's session."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import ClassVar
 
 import structlog
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
 
-from handlers.base import Access, BaseHandler
+from handlers.base import BaseHandler
+from handlers.operation import NOTHING, Access, operation
 from handlers.parameters import positive
 from server.domain.errors import ChannelClosed, Forbidden, InvalidInput
 from server.domain.protocol import MAX_FRAME_BYTES, SUBPROTOCOL, CloseCode
@@ -71,9 +70,8 @@ class SocketChannel:
 
 
 class LockSocket(BaseHandler, WebSocketHandler):
-    """``GET /locks/{id}/connect``: the connection of a lock, refused before the upgrade or kept."""
+    """The connection of a lock: a WebSocket, refused before the upgrade or kept."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.LOCK}
     session: LockSession | None = None
 
     async def prepare(self) -> None:
@@ -85,7 +83,7 @@ class LockSocket(BaseHandler, WebSocketHandler):
             InvalidInput: it is no WebSocket, or not of this protocol.
         """
         await super().prepare()
-        lock_id = positive("id", self.path_kwargs["lock_id"])
+        lock_id = positive("lockId", self.path_kwargs["lock_id"])
         self.lock = await self.services.auth.lock(lock_id, self.bearer)
         headers = self.request.headers
         if "Origin" in headers:
@@ -95,6 +93,9 @@ class LockSocket(BaseHandler, WebSocketHandler):
         offered = headers.get("Sec-WebSocket-Protocol", "").split(",")
         if SUBPROTOCOL not in [name.strip() for name in offered]:
             raise InvalidInput("Sec-WebSocket-Protocol", f"must offer {SUBPROTOCOL}")
+
+    # Tornado's own method upgrades the connection, and reads its frames until it ends.
+    get = operation(Access.LOCK, {101: NOTHING}, errors=(400, 403))(WebSocketHandler.get)
 
     @property
     def max_message_size(self) -> int:

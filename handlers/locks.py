@@ -1,12 +1,9 @@
 """An organisation's locks: whether they are connected, and what they last said."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from msgspec import Struct
 
-from handlers.base import Access, BaseHandler
-from handlers.parameters import positive
+from handlers.base import BaseHandler
+from handlers.operation import Access, Answer, operation
 from server.domain.locks import Lock, OfflineReason
 from server.domain.protocol import BoltState, DoorState
 from server.domain.times import WireTime, wire_time
@@ -50,22 +47,20 @@ class LockList(Struct, frozen=True, kw_only=True):
 
 
 class LocksOfOrganization(BaseHandler):
-    """``GET`` lists the organisation's locks."""
+    """The organisation's locks."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.OPERATOR}
-
+    @operation(Access.OPERATOR, {200: Answer(LockList)})
     async def get(self) -> None:
         locks = await self.services.locks.list_of(self.operator)
         self.write_json(LockList(locks=[_lock_answer(lock) for lock in locks]))
 
 
 class OneLock(BaseHandler):
-    """``GET`` shows one lock."""
+    """One lock."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.OPERATOR}
-
-    async def get(self, lock_id: str) -> None:
-        lock = await self.services.locks.find(self.operator, positive("id", lock_id))
+    @operation(Access.OPERATOR, {200: Answer(LockAnswer)}, errors=(400, 404))
+    async def get(self, lock_id: int) -> None:
+        lock = await self.services.locks.find(self.operator, lock_id)
         self.write_json(_lock_answer(lock))
 
 

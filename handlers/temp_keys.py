@@ -1,15 +1,12 @@
 """Temp keys: one as its guest sees it, all as their operators manage them."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from msgspec import Struct
 
-from handlers.base import Access, BaseHandler, PageHandler
-from handlers.parameters import positive
+from handlers.base import BaseHandler, PageHandler
+from handlers.operation import PAGE, Access, Answer, operation
 from handlers.views import key_url, key_view
 from server import clock
-from server.domain.temp_keys import AccessMethod, NewTempKey, TempKey
+from server.domain.temp_keys import AccessMethod, LockIdNumber, NewTempKey, TempKey
 from server.domain.times import WireTime, wire_time
 
 
@@ -65,20 +62,23 @@ class RevokedAnswer(Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     already_revoked: bool = False
 
 
+class KeyQuery(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which keys to list: all, or those of one lock."""
+
+    lock_id: LockIdNumber | None = None
+
+
 class TempKeysOfOrganization(BaseHandler):
-    """``POST`` issues a temp key; ``GET`` lists those of the organisation."""
+    """The organisation's temp keys."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.OPERATOR, "POST": Access.OPERATOR}
-
-    async def get(self) -> None:
-        lock_id = self.get_query_argument("lockId", "")
-        keys = await self.services.temp_keys.list_of(
-            self.operator, positive("lockId", lock_id) if lock_id else None
-        )
+    @operation(Access.OPERATOR, {200: Answer(KeyList)}, errors=(400, 404), query=KeyQuery)
+    async def get(self, query: KeyQuery) -> None:
+        keys = await self.services.temp_keys.list_of(self.operator, query.lock_id)
         self.write_json(KeyList(temp_keys=[_key_answer(key) for key in keys]))
 
-    async def post(self) -> None:
-        key = await self.services.temp_keys.create(self.operator, self.json_body(NewTempKey))
+    @operation(Access.OPERATOR, {201: Answer(NewKeyAnswer)}, errors=(400, 404), body=NewTempKey)
+    async def post(self, body: NewTempKey) -> None:
+        key = await self.services.temp_keys.create(self.operator, body)
         answer = NewKeyAnswer(
             success=True,
             uuid=key.uuid,
@@ -91,14 +91,14 @@ class TempKeysOfOrganization(BaseHandler):
 
 
 class OneTempKey(PageHandler):
-    """``GET`` is the guest's page of the key, in whatever state; ``DELETE`` revokes it."""
+    """One temp key: its guest's page, in whatever state the key is."""
 
-    access: ClassVar[Mapping[str, Access]] = {"GET": Access.GUEST, "DELETE": Access.OPERATOR}
-
+    @operation(Access.GUEST, {200: PAGE}, errors=(403, 404))
     async def get(self, key_uuid: str) -> None:
         shown = await self.services.temp_keys.show_to_guest(key_uuid, self.guest)
         self.render("temp_key.html", view=key_view(shown.key, shown.locks, clock.now()))
 
+    @operation(Access.OPERATOR, {200: Answer(RevokedAnswer)}, errors=(404,))
     async def delete(self, key_uuid: str) -> None:
         revoked = await self.services.temp_keys.revoke(self.operator, key_uuid)
         answer = RevokedAnswer(success=True, uuid=key_uuid, already_revoked=not revoked)

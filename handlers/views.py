@@ -551,7 +551,7 @@ _OUTCOME_WORDS = {
     Outcome.WAITING: _Words(
         "Waiting for the lock",
         "The lock is offline, so nothing has been sent to it yet.",
-        "Stay at the door until {expires_at}. If the lock comes back by then, it opens.",
+        "Stay at the door until {expires_at}. If the lock comes back by then, the command goes out.",
     ),
     Outcome.SENT: _Words(
         "Sent to the lock",
@@ -572,7 +572,7 @@ _OUTCOME_WORDS = {
     Outcome.OPENED_EARLIER: _Words(
         "The door was opened",
         "The lock opened it on {opened_at}.",
-        "The latch has fallen shut again since. To open it once more, go back to your key.",
+        "It could be pushed for about {seconds} seconds. To open it again, go back to your key.",
     ),
     Outcome.EXPIRED: _Words(
         "The door did not open",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import cast
 
-from environs import Env, EnvValidationError, validate
+from environs import EnvValidationError, FileAwareEnv, validate
 from msgspec import Struct
 
 from server.domain.errors import LatchkeyError
@@ -70,14 +70,14 @@ def read_settings() -> Settings:
         SettingsError: with every variable that cannot be used.
     """
     default = Settings()
-    env = Env(eager=False, prefix="LATCHKEY_")
+    env = FileAwareEnv(eager=False, prefix="LATCHKEY_")
     a_time = validate.Range(0.1, _LONGEST_S)
     mongodb_uri = env.str("MONGODB_URI", None)
     jwt_secret = env.str("JWT_SECRET", None, validate=_long_enough)
     read = {
         "address": env.str("ADDRESS", default.address),
         "port": env.int("PORT", default.port, validate=validate.Range(0, 65535)),
-        "mongodb_uri": None if mongodb_uri is None else Secret(mongodb_uri),
+        "mongodb_uri": _secret(mongodb_uri),
         "mongodb_database": env.str("MONGODB_DATABASE", default.mongodb_database),
         "mongodb_timeout_s": env.float(
             "MONGODB_TIMEOUT_S", default.mongodb_timeout_s, validate=a_time
@@ -89,7 +89,7 @@ def read_settings() -> Settings:
         "command_life_s": env.float(
             "COMMAND_LIFE_S", default.command_life_s, validate=validate.Range(3, 15)
         ),
-        "jwt_secret": None if jwt_secret is None else Secret(jwt_secret),
+        "jwt_secret": _secret(jwt_secret),
         "jwt_issuer": env.str("JWT_ISSUER", default.jwt_issuer),
         "jwt_audience": env.str("JWT_AUDIENCE", default.jwt_audience),
         "log_format": env.str(
@@ -104,7 +104,12 @@ def read_settings() -> Settings:
     return Settings(**read)
 
 
-def _problems(env: Env) -> dict[str, str]:
+def _secret(value: str | None) -> Secret | None:
+    # A file that an editor made ends in a newline, which nobody means.
+    return None if value is None else Secret(value.strip())
+
+
+def _problems(env: FileAwareEnv) -> dict[str, str]:
     try:
         env.seal()
     except EnvValidationError as error:
