@@ -551,7 +551,7 @@ _OUTCOME_WORDS = {
     Outcome.WAITING: _Words(
         "Waiting for the lock",
         "The lock is offline, so nothing has been sent to it yet.",
-        "Stay at the door until {expires_at}. If the lock comes back by then, the command goes out.",
+        "Stay at the door until {expires_at}. If the lock is back by then, the command goes out.",
     ),
     Outcome.SENT: _Words(
         "Sent to the lock",
@@ -830,6 +830,11 @@ _ERROR_WORDS = {
         "That did not work",
         "The server could not make sense of the request. Nothing was sent to the lock.",
         "Go back to your key and tap Open again.",
+    ),
+    "method_not_allowed": _Words(
+        "This is not a page to visit",
+        "This address only takes what a button sends. Nothing was sent to the lock.",
+        "Open your link again and tap Open there.",
     ),
     "unauthenticated": _Words(
         "Please sign in",
