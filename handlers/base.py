@@ -11,7 +11,8 @@ from tornado.httputil import HTTPHeaders, parse_body_arguments
 
 from handlers.accept import prefers_html
 from handlers.operation import Access, Operation, operations_of
-from handlers.views import error_words
+from handlers.views.error_words import error_words
+from handlers.views.urls import key_url
 from server.domain.errors import (
     AlreadyExists,
     ChannelClosed,
@@ -25,6 +26,7 @@ from server.domain.errors import (
     NotFound,
     ProtocolError,
     StorageUnavailable,
+    TempKeyNotFound,
     Unauthenticated,
 )
 from server.domain.organizations import Guest, Operator
@@ -285,8 +287,15 @@ class PageHandler(BaseHandler):
             title=words.title,
             message=words.message,
             next_step=words.next_step,
-            key_url=None,
+            key_url=self._way_back(error),
         )
+
+    def _way_back(self, error: BaseException | None) -> str | None:
+        """The page of the guest's key, where there is one."""
+        key_uuid = self.path_kwargs.get("key_uuid")
+        if key_uuid is None or isinstance(error, TempKeyNotFound):
+            return None
+        return key_url(key_uuid)
 
 
 class NoSuchRoute(PageHandler):

@@ -6,7 +6,8 @@ from msgspec import Struct
 from handlers.base import PageHandler
 from handlers.operation import EVENTS, NOTHING, PAGE, Access, operation
 from handlers.parameters import offline_flag, positive
-from handlers.views import confirmation_url, confirmation_view
+from handlers.views.confirmation_view import confirmation_view
+from handlers.views.urls import confirmation_url
 from server import clock
 from server.services.confirmations import Confirmation
 

@@ -4,7 +4,8 @@ from msgspec import Struct
 
 from handlers.base import BaseHandler, PageHandler
 from handlers.operation import PAGE, Access, Answer, operation
-from handlers.views import key_url, key_view
+from handlers.views.key_view import key_view
+from handlers.views.urls import key_url
 from server import clock
 from server.domain.temp_keys import AccessMethod, LockIdNumber, NewTempKey, TempKey
 from server.domain.times import WireTime, wire_time

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from server.domain.errors import ProtocolError
-from server.domain.times import AwareTime, WireTime
+from server.domain.times import AwareTime, WireTime, in_utc
 
 SUBPROTOCOL = "latchkey.v1"
 MAX_FRAME_BYTES = 64 * 1024
@@ -82,6 +82,15 @@ class _Frame(
     """What all frames share. Unknown fields are ignored, as the protocol asks."""
 
 
+class _DatedFrame(_Frame, frozen=True, kw_only=True):
+    """What frames share that say when something was, by the lock's clock."""
+
+    at: AwareTime
+
+    def __post_init__(self) -> None:
+        in_utc(self.at)  # or it could not be stored
+
+
 # Lock to server
 
 
@@ -95,11 +104,10 @@ class Hello(_Frame, frozen=True, kw_only=True, tag="hello"):
     capabilities: Annotated[list[Word], Meta(max_length=32)] = []
 
 
-class Telemetry(_Frame, frozen=True, kw_only=True, tag="telemetry"):
+class Telemetry(_DatedFrame, frozen=True, kw_only=True, tag="telemetry"):
     """One reading: battery in %, voltage in V, signal in dBm, temperature in degrees Celsius."""
 
     seq: Seq
-    at: AwareTime
     battery: Annotated[float, Meta(ge=0, le=100)] | None = None
     battery_voltage: Annotated[float, Meta(ge=0, le=100)] | None = None
     rssi: Annotated[int, Meta(ge=-200, le=50)] | None = None
@@ -108,11 +116,10 @@ class Telemetry(_Frame, frozen=True, kw_only=True, tag="telemetry"):
     bolt: BoltState | None = None
 
 
-class Event(_Frame, frozen=True, kw_only=True, tag="event"):
+class Event(_DatedFrame, frozen=True, kw_only=True, tag="event"):
     """Something happened at the door."""
 
     seq: Seq
-    at: AwareTime
     event: LockEvent
     command_id: Word | None = None
     detail: Text | None = None
@@ -127,12 +134,11 @@ class Batch(_Frame, frozen=True, kw_only=True, tag="batch"):
     reports: Annotated[list[Report], Meta(min_length=1, max_length=MAX_BATCH_REPORTS)]
 
 
-class Result(_Frame, frozen=True, kw_only=True, tag="result"):
+class Result(_DatedFrame, frozen=True, kw_only=True, tag="result"):
     """What became of a command."""
 
     command_id: Word
     status: ResultStatus
-    at: AwareTime
     reason: Word | None = None
 
 
@@ -239,10 +245,10 @@ def _decode(
 ) -> FrameT | UnknownFrame:
     if isinstance(message, bytes):
         raise ProtocolError(CloseCode.UNSUPPORTED_DATA, "binary", "frames are JSON text")
-    # A character takes at most four bytes: only a long text has to be measured.
-    if len(message) * 4 > MAX_FRAME_BYTES and len(message.encode()) > MAX_FRAME_BYTES:
-        raise ProtocolError(CloseCode.TOO_BIG, "too_big", "a frame has at most 64 KiB")
     try:
+        # A character takes at most four bytes: only a long text has to be measured.
+        if len(message) * 4 > MAX_FRAME_BYTES and len(message.encode()) > MAX_FRAME_BYTES:
+            raise ProtocolError(CloseCode.TOO_BIG, "too_big", "a frame has at most 64 KiB")
         return decoder.decode(message)
     except msgspec.ValidationError as error:
         kind = _unknown_type(message, known)

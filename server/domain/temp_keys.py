@@ -64,13 +64,18 @@ class Door(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Claim(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A use of the key that was taken for one open command and is not settled yet."""
+    """A use of the key that was taken for one open command and is not settled yet.
+
+    ``marked`` is whether the tap came with an attempt of its own: then only the same
+    attempt repeats it.
+    """
 
     command_id: str
     door_id: int
     lock_id: int
     at: datetime
     expires_at: datetime
+    marked: bool = False
 
 
 class TempKey(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -206,16 +211,18 @@ def check_guest(key: TempKey, guest: Guest) -> None:
 
 
 def claim_for_same_tap(
-    key: TempKey, door_id: int, command_id: str, requested_at: datetime
+    key: TempKey, door_id: int, command_id: str, requested_at: datetime, marked: bool = False
 ) -> Claim | None:
     """The unsettled claim that a new tap on ``door_id`` repeats, if it repeats one.
 
-    It does when it carries the same attempt (and so the same ``command_id``), or
-    comes within three seconds of the other ("repeated open" of the HTTP contract).
+    It does when it carries the same attempt (and so the same ``command_id``), or, where
+    neither is ``marked`` by an attempt, comes within three seconds of the other
+    ("repeated open" of the HTTP contract).
     """
     for claim in key.claims:
         if claim.command_id == command_id:
             return claim
-        if claim.door_id == door_id and requested_at - claim.at < SAME_TAP:
+        unmarked = not (marked or claim.marked)
+        if unmarked and claim.door_id == door_id and requested_at - claim.at < SAME_TAP:
             return claim
     return None

@@ -28,4 +28,16 @@ def parse_wire_time(text: str) -> datetime:
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError(f"{text!r} names no offset")
-    return instant.astimezone(UTC)
+    return in_utc(instant)
+
+
+def in_utc(instant: datetime) -> datetime:
+    """An aware instant in UTC.
+
+    Raises:
+        ValueError: its offset carries it out of the years 1 to 9999, which nothing can store.
+    """
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is not within the years 1 to 9999 in UTC") from error

@@ -182,6 +182,13 @@ class LockSession:
         received_at = clock.now()
         for report in reports:
             self._acks.received(report.seq)
+        for report in reports:
+            if (
+                isinstance(report, Event)
+                and report.event is LockEvent.OPENED
+                and report.command_id is not None
+            ):
+                await self._settle(report.command_id, CommandState.OPENED, None)
         await self._parts.telemetry.put(
             self,
             [
@@ -195,13 +202,6 @@ class LockSession:
                 for report in reports
             ],
         )
-        for report in reports:
-            if (
-                isinstance(report, Event)
-                and report.event is LockEvent.OPENED
-                and report.command_id is not None
-            ):
-                await self._settle(report.command_id, CommandState.OPENED, None)
 
     async def _note_result(self, result: Result) -> None:
         self._greeted()

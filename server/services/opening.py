@@ -62,6 +62,7 @@ class Opening:
             lock_id=door.lock_id,
             at=now,
             expires_at=now + self._command_life,
+            marked=bool(attempt),
         )
         earlier = await self._earlier(wanted.command_id)
         if earlier is not None:

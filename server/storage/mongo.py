@@ -52,6 +52,10 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
             partialFilterExpression={"state": {"$in": ["queued", "sent", "accepted"]}},
         ),
     ],
+    "events": [
+        IndexModel([("lockId", ASCENDING), ("version", ASCENDING)], unique=True),
+        IndexModel([("orgId", ASCENDING), ("recordedAt", ASCENDING), ("_id", ASCENDING)]),
+    ],
     "reports": [IndexModel([("lockId", ASCENDING), ("receivedAt", DESCENDING)])],
     "apiKeys": [IndexModel([("digest", ASCENDING)], unique=True)],
 }

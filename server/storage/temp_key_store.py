@@ -70,22 +70,19 @@ class TempKeyStore:
             TempKeyNotFound: there is no such key.
             KeyRefused: ``check_key`` says why it may not be used at ``claim.at``.
         """
+        same_tap: list[dict[str, object]] = [{"commandId": claim.command_id}]
+        if not claim.marked:
+            since = claim.at - SAME_TAP
+            same_tap.append(
+                {"doorId": claim.door_id, "at": {"$gt": since}, "marked": {"$ne": True}}
+            )
         usable = {
             "_id": key_uuid,
             "revokedAt": None,
             "validFrom": {"$lte": claim.at},
             "validUntil": {"$gt": claim.at},
             "$or": [{"maxUses": None}, {"$expr": {"$lt": ["$usedCount", "$maxUses"]}}],
-            "claims": {
-                "$not": {
-                    "$elemMatch": {
-                        "$or": [
-                            {"commandId": claim.command_id},
-                            {"doorId": claim.door_id, "at": {"$gt": claim.at - SAME_TAP}},
-                        ]
-                    }
-                }
-            },
+            "claims": {"$not": {"$elemMatch": {"$or": same_tap}}},
         }
         taken = await self._keys.update_one(
             usable,
@@ -97,7 +94,9 @@ class TempKeyStore:
         if taken.matched_count == 1:
             return claim
         key = await self.find(key_uuid)
-        earlier = claim_for_same_tap(key, claim.door_id, claim.command_id, claim.at)
+        earlier = claim_for_same_tap(
+            key, claim.door_id, claim.command_id, claim.at, marked=claim.marked
+        )
         if earlier is not None:
             return earlier
         check_key(key, claim.at)

@@ -13,19 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from handlers.views import (
-    ConfirmationView,
-    KeyView,
-    Outcome,
-    confirmation_url,
-    confirmation_view,
-    error_words,
-    key_url,
-    key_view,
-    lock_view,
-    open_url,
-    stream_url,
-)
+from handlers.views.confirmation_view import ConfirmationView, confirmation_view
+from handlers.views.confirmation_words import Outcome
+from handlers.views.error_words import error_words
+from handlers.views.key_view import KeyView, key_view
+from handlers.views.lock_view import lock_view
+from handlers.views.urls import confirmation_url, key_url, open_url, stream_url
 from server.domain import errors
 from server.domain.commands import SHOWN_AS_FINAL, CommandState, OpenCommand, RefusalReason, Step
 from server.domain.locks import Connection, LatestReading, Lock
