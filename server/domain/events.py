@@ -40,7 +40,7 @@ class TempKeyChanges(Struct, frozen=True, kw_only=True, rename="camel", omit_def
 
     valid_from: WireTime | msgspec.UnsetType = msgspec.UNSET
     valid_until: WireTime | msgspec.UnsetType = msgspec.UNSET
-    max_uses: int | None | msgspec.UnsetType = msgspec.UNSET
+    max_uses: int | msgspec.UnsetType | None = msgspec.UNSET
     allowed_user_ids: list[str] | msgspec.UnsetType = msgspec.UNSET
     access_mode: AccessMode | msgspec.UnsetType = msgspec.UNSET
 

@@ -1,6 +1,6 @@
 """Reports of locks as they are kept, and the rule for acknowledging them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -66,14 +66,15 @@ class AckLine:
             self._ahead.discard(self.acked_seq)
 
 
-def latest_reading(reports: Iterable[StoredReport]) -> LatestReading | None:
+def latest_reading(reports: Sequence[StoredReport]) -> LatestReading | None:
     """What one lock's reports, taken in the order of their numbers, say about it at last.
 
     A reading may carry any of the measurements: a value stands until a later reading
-    carries it again.
+    carries it again. An epoch that began later counts as later, whatever its numbers.
     """
+    epochs = list(dict.fromkeys(stored.epoch for stored in reports))
     latest: LatestReading | None = None
-    for stored in reports:
+    for stored in sorted(reports, key=lambda one: (epochs.index(one.epoch), one.report.seq)):
         reading = stored.report
         if not isinstance(reading, Telemetry):
             continue

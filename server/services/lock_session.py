@@ -3,20 +3,19 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import structlog
 from msgspec import Struct
 
 from server import clock
-from server.domain.commands import CommandState, OpenCommand, RefusalReason
+from server.domain.commands import CommandState, OpenCommand
 from server.domain.errors import ChannelClosed, CommandNotFound, ProtocolError, StorageUnavailable
 from server.domain.locks import LivenessPolicy, Lock
 from server.domain.protocol import (
     Ack,
     Batch,
     CloseCode,
-    Command,
     Error,
     Event,
     Hello,
@@ -36,8 +35,10 @@ from server.domain.protocol import (
 )
 from server.domain.telemetry import AckLine, StoredReport
 from server.domain.times import wire_time
+from server.services.channel import Channel
 from server.services.heartbeat import Heartbeat
 from server.services.outcomes import Outcomes
+from server.services.session_commands import SessionCommands
 from server.services.telemetry import TelemetryWriter
 from server.storage.command_store import CommandStore
 
@@ -49,31 +50,6 @@ _STATE_OF_RESULT = {
     ResultStatus.REFUSED: CommandState.REFUSED,
     ResultStatus.FAILED: CommandState.FAILED,
 }
-
-
-class Channel(Protocol):
-    """What a session needs of the socket it lives on. None of these waits."""
-
-    def send(self, text: str) -> None:
-        """Write one text frame.
-
-        Raises:
-            ChannelClosed: nothing was written, because the connection is gone, or
-                because its lock does not read and it was cut for that.
-        """
-        ...
-
-    def ping(self) -> None:
-        """Write a ping; a connection that is gone is passed over in silence."""
-        ...
-
-    def close(self, code: int, reason: str) -> None:
-        """Say goodbye and close."""
-        ...
-
-    def drop(self) -> None:
-        """Close at once, without a goodbye that nobody would hear."""
-        ...
 
 
 class SessionParts(Struct, frozen=True, kw_only=True):
@@ -102,7 +78,7 @@ class LockSession:
         self._acks = AckLine(0)
         self._gap_told: int | None = None
         self._ended = False
-        self._in_hand: _InHand | None = None
+        self._commands = SessionCommands(self.id, lock, channel, parts.commands, parts.outcomes)
         self._heartbeat = Heartbeat(parts.liveness, channel.ping, self._cut_silent)
         self._hello_timer = asyncio.get_running_loop().call_later(
             parts.hello_within_s, self.close, CloseCode.NO_HELLO, "no hello in time"
@@ -208,79 +184,17 @@ class LockSession:
         await self._settle(result.command_id, _STATE_OF_RESULT[result.status], result.reason)
 
     async def _settle(self, command_id: str, state: CommandState, reason: str | None) -> None:
-        in_hand = self._in_hand
-        if in_hand is not None and in_hand.command_id == command_id:
-            async with in_hand.sending:  # first it is recorded that it was sent
-                await self._parts.outcomes.record(command_id, state, reason)
-            if state is not CommandState.ACCEPTED:
-                self._in_hand = None
-            return
         try:
-            command = await self._parts.outcomes.find(command_id)
+            await self._commands.settle(command_id, state, reason)
         except CommandNotFound:
-            command = None
-        if command is None or command.lock_id != self.lock.id:
             log.warning("result_of_foreign_command", lock=self.lock.id, session=self.id)
             self._send(Error(code="unknown_command", message="no such command of this lock"))
-            return
-        await self._parts.outcomes.record(command_id, state, reason)
 
     # The server's side
 
     async def open(self, command: OpenCommand) -> OpenCommand:
-        """Take a command to the lock, if there is still time and the lock is not busy.
-
-        It is recorded that this session has the command in hand before anything is
-        sent, and time is looked at again after that wait: whatever happens to this
-        process, the command is never sent late and never twice.
-
-        Returns:
-            The command as it stands when the frame is written, or will not be.
-
-        Raises:
-            StorageUnavailable: it could not be recorded, so nothing was sent.
-        """
-        loop = asyncio.get_running_loop()
-        life_s = (command.expires_at - clock.now()).total_seconds()
-        busy = self._in_hand
-        if busy is not None and loop.time() < busy.answer_due_at:
-            return await self._refuse_busy(command)
-        deadline = loop.time() + life_s
-        answer_s = (command.answer_due_at - command.expires_at).total_seconds()
-        in_hand = _InHand(command.id, deadline + answer_s)
-        self._in_hand = in_hand
-        async with in_hand.sending:
-            if not await self._parts.commands.hand_to_session(command, self.id):
-                self._in_hand = None
-                return await self._parts.outcomes.find(command.id)
-            state = CommandState.SENT
-            if loop.time() >= deadline or clock.now() >= command.expires_at:
-                state = CommandState.EXPIRED
-            else:
-                try:
-                    self._channel.send(encode_frame(self._frame(command)))
-                except ChannelClosed:
-                    state = CommandState.EXPIRED
-            if state is CommandState.EXPIRED:
-                self._in_hand = None
-            return await self._parts.outcomes.record(command.id, state) or command
-
-    def _frame(self, command: OpenCommand) -> Command:
-        return Command(
-            id=command.id,
-            session_id=self.id,
-            issued_at=wire_time(command.requested_at),
-            expires_at=wire_time(command.expires_at),
-            open_for_seconds=self.lock.open_for_seconds,
-            action="open",
-        )
-
-    async def _refuse_busy(self, command: OpenCommand) -> OpenCommand:
-        await self._parts.commands.insert(command)
-        refused = await self._parts.outcomes.record(
-            command.id, CommandState.REFUSED, RefusalReason.BUSY
-        )
-        return refused or command
+        """Take a command to the lock; see ``SessionCommands.open``."""
+        return await self._commands.open(command)
 
     def reports_stored(self, seqs: list[int]) -> int:
         """Note that these reports of this session are durably stored.
@@ -333,12 +247,3 @@ class LockSession:
             self._channel.send(encode_frame(frame))
         except ChannelClosed:
             return  # the lock hears it, or its equivalent, in its next session
-
-
-class _InHand:
-    """The command that this session has sent, or is about to."""
-
-    def __init__(self, command_id: str, answer_due_at: float) -> None:
-        self.command_id = command_id
-        self.answer_due_at = answer_due_at
-        self.sending = asyncio.Lock()

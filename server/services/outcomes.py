@@ -54,6 +54,19 @@ class Outcomes:
             await self._after_step(command)
         return command
 
+    async def refuse_unsent(self, command: OpenCommand, reason: str) -> None:
+        """Refuse a command that nobody has sent, and give its use back.
+
+        Raises:
+            StorageUnavailable: MongoDB is away.
+        """
+        await self._commands.insert(command)
+        refused = await self._commands.end_unsent(
+            command.id, CommandState.REFUSED, clock.now(), reason
+        )
+        if refused is not None:
+            await self._after_step(refused)
+
     async def find(self, command_id: str) -> OpenCommand:
         """The command with that id.
 
@@ -94,7 +107,7 @@ class Outcomes:
         """
         now = clock.now()
         for command in await self._commands.unanswered_before(now, _SWEEP_AT_MOST):
-            expired = await self._commands.expire_unsent(command.id, now)
+            expired = await self._commands.end_unsent(command.id, CommandState.EXPIRED, now)
             if expired is not None:
                 await self._after_step(expired)
             elif command.answer_due_at <= now:

@@ -11,7 +11,8 @@ from server.bus.base import Bus
 from server.domain.errors import StorageUnavailable
 from server.domain.locks import Connection, LivenessPolicy, Lock, OfflineReason
 from server.domain.protocol import CloseCode, Hello
-from server.services.lock_session import Channel, LockSession, SessionParts
+from server.services.channel import Channel
+from server.services.lock_session import LockSession, SessionParts
 from server.services.outcomes import Outcomes
 from server.services.tasks import Tasks
 from server.services.telemetry import TelemetryWriter

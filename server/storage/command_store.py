@@ -1,7 +1,6 @@
 """Open commands and every step they take."""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from pymongo import ReturnDocument
@@ -9,7 +8,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.domain.commands import CommandState, OpenCommand, Step, predecessors
 from server.domain.errors import CommandNotFound
-from server.storage.mongo import Database, Documents, reports_outages
+from server.storage.mongo import Database, Document, Documents, reports_outages
 
 _commands = Documents(OpenCommand)
 _UNANSWERED = [CommandState.QUEUED.value, CommandState.SENT.value, CommandState.ACCEPTED.value]
@@ -75,32 +74,19 @@ class CommandStore:
         Returns:
             The command after the step; None where the step is not (or no longer) allowed.
         """
-        step = msgspec.to_builtins(Step(state=state, at=at), builtin_types=(datetime,))
-        changes: dict[str, Any] = {"state": state.value}
-        if reason is not None:
-            changes["reason"] = reason
-        document = await self._commands.find_one_and_update(
-            {"_id": command_id, "state": {"$in": [before.value for before in predecessors(state)]}},
-            {"$set": changes, "$push": {"history": step}},
-            return_document=ReturnDocument.AFTER,
-        )
-        return None if document is None else _commands.read(document)
+        before = {"$in": [before.value for before in predecessors(state)]}
+        return await self._step({"_id": command_id, "state": before}, state, at, reason)
 
-    async def expire_unsent(self, command_id: str, at: datetime) -> OpenCommand | None:
-        """Make a command ``expired`` that no session ever took in hand.
+    async def end_unsent(
+        self, command_id: str, state: CommandState, at: datetime, reason: str | None = None
+    ) -> OpenCommand | None:
+        """End a command that no session ever took in hand, so that none ever will.
 
         Returns:
             The command after the step; None where a session has it, or it is settled.
         """
-        step = msgspec.to_builtins(
-            Step(state=CommandState.EXPIRED, at=at), builtin_types=(datetime,)
-        )
-        document = await self._commands.find_one_and_update(
-            {"_id": command_id, "state": CommandState.QUEUED.value, "sessionId": None},
-            {"$set": {"state": CommandState.EXPIRED.value}, "$push": {"history": step}},
-            return_document=ReturnDocument.AFTER,
-        )
-        return None if document is None else _commands.read(document)
+        untouched = {"_id": command_id, "state": CommandState.QUEUED.value, "sessionId": None}
+        return await self._step(untouched, state, at, reason)
 
     async def waiting_for(self, lock_id: int, now: datetime) -> list[OpenCommand]:
         """Commands that were asked for while the lock was offline and may still be sent."""
@@ -124,3 +110,17 @@ class CommandStore:
         cursor = self._commands.find({"lockId": lock_id, "orgId": org_id})
         cursor = cursor.sort("requestedAt", -1).limit(limit)
         return [_commands.read(document) async for document in cursor]
+
+    async def _step(
+        self, where: Document, state: CommandState, at: datetime, reason: str | None
+    ) -> OpenCommand | None:
+        step = msgspec.to_builtins(Step(state=state, at=at), builtin_types=(datetime,))
+        changes: Document = {"state": state.value}
+        if reason is not None:
+            changes["reason"] = reason
+        document = await self._commands.find_one_and_update(
+            where,
+            {"$set": changes, "$push": {"history": step}},
+            return_document=ReturnDocument.AFTER,
+        )
+        return None if document is None else _commands.read(document)

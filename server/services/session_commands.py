@@ -1,0 +1,128 @@
+"""The open commands of one session: sent once, one at a time, settled by the lock's word."""
+
+import asyncio
+
+import structlog
+
+from server import clock
+from server.domain.commands import ANSWER_GRACE, CommandState, OpenCommand, RefusalReason
+from server.domain.errors import ChannelClosed, CommandNotFound, StorageUnavailable
+from server.domain.locks import Lock
+from server.domain.protocol import Command, encode_frame
+from server.domain.times import wire_time
+from server.services.channel import Channel
+from server.services.outcomes import Outcomes
+from server.storage.command_store import CommandStore
+
+log = structlog.get_logger(__name__)
+
+
+class SessionCommands:
+    """Takes commands to the lock of one session."""
+
+    def __init__(
+        self,
+        session_id: str,
+        lock: Lock,
+        channel: Channel,
+        commands: CommandStore,
+        outcomes: Outcomes,
+    ) -> None:
+        self._session_id = session_id
+        self._lock = lock
+        self._channel = channel
+        self._commands = commands
+        self._outcomes = outcomes
+        self._in_hand: _InHand | None = None
+
+    async def open(self, command: OpenCommand) -> OpenCommand:
+        """Take a command to the lock, if there is still time and the lock is not busy.
+
+        It is recorded that this session has the command in hand before anything is
+        sent, and time is looked at again after that wait: whatever happens to this
+        process, the command is never sent late and never twice.
+
+        Returns:
+            The command as it stands when the frame is written, or will not be.
+
+        Raises:
+            StorageUnavailable: it could not be recorded, so nothing was sent.
+        """
+        busy = self._in_hand
+        if busy is not None and asyncio.get_running_loop().time() < busy.answer_due_at:
+            if busy.command_id != command.id:
+                await self._outcomes.refuse_unsent(command, RefusalReason.BUSY)
+            return await self._outcomes.find(command.id)
+        in_hand = self._in_hand = _InHand(command)
+        async with in_hand.sending:
+            sent = False
+            try:
+                if not await self._commands.hand_to_session(command, self._session_id):
+                    return await self._outcomes.find(command.id)
+                sent = self._send(command, in_hand)
+            finally:
+                if not sent:
+                    self._in_hand = None
+            state = CommandState.SENT if sent else CommandState.EXPIRED
+            try:
+                return await self._outcomes.record(command.id, state) or command
+            except StorageUnavailable:
+                # Whatever the record says now, it was sent (or was not): the sweep, or the
+                # lock's own word, completes it.
+                log.warning("step_not_recorded", command=command.id, state=state.value)
+                return command
+
+    async def settle(self, command_id: str, state: CommandState, reason: str | None) -> None:
+        """Record what the lock says became of a command.
+
+        Raises:
+            CommandNotFound: there is no such command to this lock.
+            StorageUnavailable: MongoDB is away; the lock will have to say it again.
+        """
+        in_hand = self._in_hand
+        if in_hand is None or in_hand.command_id != command_id:
+            command = await self._outcomes.find(command_id)
+            if command.lock_id != self._lock.id:
+                raise CommandNotFound
+            await self._outcomes.record(command_id, state, reason)
+            return
+        async with in_hand.sending:  # first it is recorded that it was sent
+            await self._outcomes.record(command_id, state, reason)
+        if state is not CommandState.ACCEPTED:
+            self._in_hand = None
+
+    def _send(self, command: OpenCommand, in_hand: "_InHand") -> bool:
+        """Write the frame, if there is still time by either clock; whether it was written."""
+        if in_hand.is_over() or clock.now() >= command.expires_at:
+            return False
+        try:
+            self._channel.send(encode_frame(self._frame(command)))
+        except ChannelClosed:
+            return False
+        return True
+
+    def _frame(self, command: OpenCommand) -> Command:
+        return Command(
+            id=command.id,
+            session_id=self._session_id,
+            issued_at=wire_time(command.requested_at),
+            expires_at=wire_time(command.expires_at),
+            open_for_seconds=self._lock.open_for_seconds,
+            action="open",
+        )
+
+
+class _InHand:
+    """The command that this session has sent, or is about to."""
+
+    def __init__(self, command: OpenCommand) -> None:
+        self.command_id = command.id
+        self.sending = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        life = command.expires_at - clock.now()
+        self._over_at = self._loop.time() + life.total_seconds()
+        self.answer_due_at = self._over_at + ANSWER_GRACE.total_seconds()
+
+    def is_over(self) -> bool:
+        """Whether the command's life is over, by the clock that nobody sets."""
+        return self._loop.time() >= self._over_at
