@@ -19,7 +19,7 @@ MOST_UNSENT_BYTES = 256 * 1024
 
 
 class SocketChannel:
-    """A session's way to its socket; see ``server.services.lock_session.Channel``.
+    """A session's way to its socket; see ``server.services.channel.Channel``.
 
     What a lock does not read is bounded: beyond 256 KiB the lock is cut off.
     """

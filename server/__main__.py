@@ -28,6 +28,10 @@ _MOST_HTTP_BODY_BYTES = 16 * 1024 * 1024
 _HEADERS_WITHIN_S = 10.0
 
 
+class _CannotListen(Exception):
+    """The port or the address cannot be had; the message says why."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors that a person can mend are one clear message and exit code 1."""
     options = _parser().parse_args(arguments)
@@ -35,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings()
         logs.configure(settings.log_format)
         asyncio.run(options.run(settings, options))
-    except (LatchkeyError, MongodbUnavailable) as error:
+    except (LatchkeyError, MongodbUnavailable, _CannotListen) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -59,7 +63,11 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for stopping in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stopping, stop.set)
-    sockets = bind_sockets(settings.port, settings.address)
+    try:
+        sockets = bind_sockets(settings.port, settings.address)
+    except OSError as error:
+        where = f"{settings.address}:{settings.port}"
+        raise _CannotListen(f"Cannot listen on {where}: {error.strerror}.") from error
     async with _running(settings) as services:
         server = HTTPServer(
             make_app(services),

@@ -63,7 +63,7 @@ async def open_services(settings: Settings, mongodb_uri: str) -> AsyncIterator[S
     telemetry = TelemetryWriter(reports)
     limits = SessionLimits(liveness=settings.liveness, hello_within_s=settings.hello_within_s)
     sessions = Sessions(node_id, locks, commands, outcomes, telemetry, bus, limits)
-    temp_keys = TempKeys(keys, locks)
+    temp_keys = TempKeys(keys, locks, outcomes)
     services = Services(
         auth=Auth(organizations, locks, _jwt_policy(settings)),
         confirmations=Confirmations(temp_keys, outcomes, bus),

@@ -1,7 +1,7 @@
 """What an operator may set, read once from the environment (``LATCHKEY_…``)."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from environs import EnvValidationError, FileAwareEnv, validate
 from msgspec import Struct
@@ -69,16 +69,37 @@ def read_settings() -> Settings:
     Raises:
         SettingsError: with every variable that cannot be used.
     """
-    default = Settings()
     env = FileAwareEnv(eager=False, prefix="LATCHKEY_")
+    try:
+        read = _read(env)
+    except ValueError as error:
+        raise SettingsError({"LATCHKEY_…_FILE": str(error)}) from error
+    problems = _problems(env)
+    durations = {"LATCHKEY_HEARTBEAT_S", "LATCHKEY_OFFLINE_AFTER_S"}
+    if durations.isdisjoint(problems) and read["offline_after_s"] <= read["heartbeat_s"]:
+        problems["LATCHKEY_OFFLINE_AFTER_S"] = "Must be longer than LATCHKEY_HEARTBEAT_S."
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**read)
+
+
+def _read(env: FileAwareEnv) -> dict[str, Any]:
+    default = Settings()
     a_time = validate.Range(0.1, _LONGEST_S)
-    mongodb_uri = env.str("MONGODB_URI", None)
+    a_word = validate.Length(min=1, error="Must not be empty.")
+    mongodb_uri = env.str("MONGODB_URI", None, validate=_a_mongodb_uri)
     jwt_secret = env.str("JWT_SECRET", None, validate=_long_enough)
-    read = {
-        "address": env.str("ADDRESS", default.address),
+    return {
+        "address": env.str("ADDRESS", default.address, validate=a_word),
         "port": env.int("PORT", default.port, validate=validate.Range(0, 65535)),
         "mongodb_uri": _secret(mongodb_uri),
-        "mongodb_database": env.str("MONGODB_DATABASE", default.mongodb_database),
+        "mongodb_database": env.str(
+            "MONGODB_DATABASE",
+            default.mongodb_database,
+            validate=validate.Regexp(
+                r"[A-Za-z0-9_-]{1,63}\Z", error="Must be letters, digits, _ and -, at most 63."
+            ),
+        ),
         "mongodb_timeout_s": env.float(
             "MONGODB_TIMEOUT_S", default.mongodb_timeout_s, validate=a_time
         ),
@@ -90,18 +111,12 @@ def read_settings() -> Settings:
             "COMMAND_LIFE_S", default.command_life_s, validate=validate.Range(3, 15)
         ),
         "jwt_secret": _secret(jwt_secret),
-        "jwt_issuer": env.str("JWT_ISSUER", default.jwt_issuer),
-        "jwt_audience": env.str("JWT_AUDIENCE", default.jwt_audience),
+        "jwt_issuer": env.str("JWT_ISSUER", default.jwt_issuer, validate=a_word),
+        "jwt_audience": env.str("JWT_AUDIENCE", default.jwt_audience, validate=a_word),
         "log_format": env.str(
             "LOG_FORMAT", default.log_format, validate=validate.OneOf(["pretty", "json"])
         ),
     }
-    problems = _problems(env)
-    if not problems and read["offline_after_s"] <= read["heartbeat_s"]:
-        problems["LATCHKEY_OFFLINE_AFTER_S"] = "Must be longer than LATCHKEY_HEARTBEAT_S."
-    if problems:
-        raise SettingsError(problems)
-    return Settings(**read)
 
 
 def _secret(value: str | None) -> Secret | None:
@@ -119,5 +134,10 @@ def _problems(env: FileAwareEnv) -> dict[str, str]:
 
 
 def _long_enough(secret: str) -> None:
-    if len(secret.encode()) < 32:
+    if len(secret.strip().encode()) < 32:
         raise validate.ValidationError("Must have at least 32 bytes.")
+
+
+def _a_mongodb_uri(uri: str) -> None:
+    if not uri.strip().startswith(("mongodb://", "mongodb+srv://")):
+        raise validate.ValidationError("Must begin with mongodb:// or mongodb+srv://.")

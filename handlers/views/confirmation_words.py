@@ -116,6 +116,11 @@ REFUSED_BECAUSE = {
         "It does not know the time yet, and refuses to open until it does.",
         "Wait a few seconds, then go back to your key and tap Open again.",
     ),
+    RefusalReason.REVOKED: Words(
+        "Your key was revoked",
+        "It was taken back while you opened, so nothing was sent to the lock.",
+        "If you did not expect this, ask whoever sent you this link.",
+    ),
     RefusalReason.JAMMED: Words(
         "The bolt is jammed",
         "The lock did not open because its bolt is stuck.",

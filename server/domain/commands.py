@@ -70,6 +70,7 @@ class RefusalReason(StrEnum):
     """
 
     BUSY = "busy"
+    REVOKED = "revoked"
     EXPIRED = "expired"
     STALE = "stale"
     CLOCK = "clock"

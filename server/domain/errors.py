@@ -102,6 +102,16 @@ class KeyUsedUp(KeyRefused):
         super().__init__("This key has been used as often as it may be")
 
 
+class KeyOutsideSchedule(KeyRefused):
+    """The key's schedule is closed; ``next_opening`` is None where it never opens again."""
+
+    reason = "key_outside_schedule"
+
+    def __init__(self, next_opening: datetime | None = None) -> None:
+        super().__init__("This key does not open the door at this time")
+        self.next_opening = next_opening
+
+
 class DoorNeedsCode(LatchkeyError):
     """The door opens by PIN at its panel, not from the guest page."""
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
@@ -13,11 +14,13 @@ from server.domain.errors import (
     InvalidInput,
     KeyExpired,
     KeyNotYetValid,
+    KeyOutsideSchedule,
     KeyRefused,
     KeyRevoked,
     KeyUsedUp,
 )
 from server.domain.organizations import Guest
+from server.domain.schedule import Schedule, ScheduleWindow, is_open, next_opening
 from server.domain.times import AwareTime
 
 LONGEST_WINDOW = timedelta(days=5 * 366)
@@ -91,6 +94,7 @@ class TempKey(Struct, frozen=True, kw_only=True, rename="camel"):
     description: str | None = None
     access_mode: AccessMode = AccessMode.PUBLIC
     allowed_user_ids: list[str] = []
+    schedule: list[ScheduleWindow] = []
     max_uses: int | None = None
     used_count: int = 0
     revoked_at: datetime | None = None
@@ -138,6 +142,7 @@ class NewTempKey(Struct, frozen=True, kw_only=True, rename="camel"):
     allowed_user_ids: Annotated[
         list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=1000)
     ] = []
+    schedule: Schedule = []
     max_uses: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
 
 
@@ -171,6 +176,17 @@ def check_key(key: TempKey, now: datetime) -> None:
         raise KeyExpired(key.valid_until)
     if key.max_uses is not None and key.used_count >= key.max_uses:
         raise KeyUsedUp
+
+
+def check_schedule(key: TempKey, zone: ZoneInfo, now: datetime) -> None:
+    """Refuse a temp key whose schedule is closed at ``now`` in the door's ``zone``.
+
+    Raises:
+        KeyOutsideSchedule: it names when the schedule opens next while the key is valid.
+    """
+    if not is_open(key.schedule, zone, now):
+        after = max(now, key.valid_from)
+        raise KeyOutsideSchedule(next_opening(key.schedule, zone, after, key.valid_until))
 
 
 _STATUS_OF_REFUSAL: dict[type[KeyRefused], KeyStatus] = {

@@ -24,6 +24,9 @@ from server.storage.temp_key_store import TempKeyStore
 
 log = structlog.get_logger(__name__)
 
+_FOLLOWED = frozenset(CommandState) - SHOWN_AS_FINAL
+_IN_HAND_AT_MOST_S = 5.0
+"""A session looks at the clock and writes, or not, well before this."""
 _SWEEP_EVERY_S = 1.0
 _SWEEP_AT_MOST = 500
 _LATE_REPORTS_FOR = timedelta(hours=24)
@@ -81,14 +84,19 @@ class Outcomes:
         Returns:
             The command as it then stands.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
-        with self._bus.watch(command.id) as changes:
-            # It may have changed before we listened.
-            command = await self._commands.find(command.id)
-            while command.state not in SHOWN_AS_FINAL and loop.time() < deadline:
-                command = await changes.wait(deadline - loop.time()) or command
-        return command
+        return await self._wait_while(_FOLLOWED, command, timeout_s)
+
+    async def withdraw(self, command: OpenCommand, reason: str) -> None:
+        """See to it that a command is not sent from now on.
+
+        When this returns, either nobody ever will send it, or it was sent before: what
+        a session has in hand at this moment is waited for.
+
+        Raises:
+            StorageUnavailable: MongoDB is away.
+        """
+        await self.refuse_unsent(command, reason)
+        await self._wait_while(frozenset({CommandState.QUEUED}), command, _IN_HAND_AT_MOST_S)
 
     async def sweep_forever(self) -> None:
         """Settle, again and again, what no session will: run as a task of every node."""
@@ -117,6 +125,18 @@ class Outcomes:
             for claim in key.claims:
                 if claim.expires_at < before:
                     await self._settle(key, claim)
+
+    async def _wait_while(
+        self, states: frozenset[CommandState], command: OpenCommand, timeout_s: float
+    ) -> OpenCommand:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        with self._bus.watch(command.id) as changes:
+            # It may have changed before we listened.
+            command = await self._commands.find(command.id)
+            while command.state in states and loop.time() < deadline:
+                command = await changes.wait(deadline - loop.time()) or command
+        return command
 
     async def _after_step(self, command: OpenCommand) -> None:
         self._bus.announce(command)

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from server import clock
+from server.domain.commands import RefusalReason, command_of
 from server.domain.errors import InvalidInput, LockNotFound
 from server.domain.locks import Lock
 from server.domain.organizations import Guest, Operator
 from server.domain.secrets import new_uuid
 from server.domain.temp_keys import AccessMode, Door, NewTempKey, TempKey, check_guest, check_window
+from server.services.outcomes import Outcomes
 from server.storage.lock_store import LockStore
 from server.storage.temp_key_store import TempKeyStore
 
@@ -24,9 +26,10 @@ class KeyAndLocks(Struct, frozen=True, kw_only=True):
 class TempKeys:
     """The life of temp keys, but for opening with them."""
 
-    def __init__(self, keys: TempKeyStore, locks: LockStore) -> None:
+    def __init__(self, keys: TempKeyStore, locks: LockStore, outcomes: Outcomes) -> None:
         self._keys = keys
         self._locks = locks
+        self._outcomes = outcomes
 
     async def create(self, operator: Operator, wanted: NewTempKey) -> TempKey:
         """Issue a key for one or more doors of the operator's organisation.
@@ -93,6 +96,9 @@ class TempKeys:
     async def revoke(self, operator: Operator, key_uuid: str) -> bool:
         """Revoke a key for all its doors.
 
+        What is under way with it is withdrawn: when this returns, nothing is sent for
+        the key any more.
+
         Returns:
             False where it was revoked before.
 
@@ -100,4 +106,6 @@ class TempKeys:
             TempKeyNotFound: the organisation has no such key.
         """
         before = await self._keys.revoke(key_uuid, operator.org_id, clock.now())
+        for claim in before.claims:
+            await self._outcomes.withdraw(command_of(before, claim), RefusalReason.REVOKED)
         return before.revoked_at is None
