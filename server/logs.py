@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -65,9 +65,22 @@ def _redact_line(
     _logger: object, _method: str, line: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     for name, value in line.items():
-        if isinstance(value, str):
-            line[name] = redact(value)
+        line[name] = _redacted(value)
     return line
+
+
+def _redacted(value: object) -> object:
+    match value:
+        case str():
+            return redact(value)
+        case bool() | int() | float() | None:
+            return value
+        case Mapping():
+            return {redact(str(name)): _redacted(inner) for name, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(inner) for inner in value]
+        case _:
+            return redact(repr(value))
 
 
 def access_line(handler: tornado.web.RequestHandler) -> None:

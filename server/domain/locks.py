@@ -76,6 +76,7 @@ class Lock(Struct, frozen=True, kw_only=True, rename="camel"):
     id: int
     uuid: str
     org_id: str
+    owner_id: str | None = None
     name: str
     created_at: datetime
     time_zone: str = "UTC"

@@ -25,11 +25,28 @@ class ApiKey(Struct, frozen=True, kw_only=True, rename="camel"):
     revoked_at: datetime | None = None
 
 
-class Operator(Struct, frozen=True, kw_only=True):
-    """A caller who may manage an organisation's locks and keys; ``name`` goes into the audit."""
+class Scope(Struct, frozen=True, kw_only=True):
+    """Whose locks a caller may reach: an organisation's, an owner's, or everybody's (neither)."""
 
-    org_id: str
+    org_id: str | None = None
+    owner_id: str | None = None
+
+
+class Operator(Struct, frozen=True, kw_only=True):
+    """A caller who manages locks: an organisation (B2B), an owner (B2C), or the super key.
+
+    Exactly one of ``org_id``, ``user_id`` and ``is_super`` is set. ``name`` goes into the audit.
+    """
+
     name: str
+    org_id: str | None = None
+    user_id: str | None = None
+    is_super: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        """Whose locks this caller may reach."""
+        return Scope(org_id=self.org_id, owner_id=self.user_id)
 
 
 class Guest(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from msgspec import Struct
 from server import clock
 from server.domain.errors import InvalidInput, NotFound
 from server.domain.locks import Lock
-from server.domain.organizations import ApiKey, Organization
+from server.domain.organizations import ApiKey, Organization, Scope
 from server.domain.secrets import digest, masked, new_api_key, new_device_token, new_id, new_uuid
 from server.storage.lock_store import LockStore
 from server.storage.organization_store import OrganizationStore
@@ -85,7 +85,7 @@ class Provisioning:
 
     async def list_locks(self, org_id: str) -> list[Lock]:
         """Every lock of an organisation, by id."""
-        return await self._locks.list_of(org_id)
+        return await self._locks.list_of(Scope(org_id=org_id))
 
     async def issue_device_token(self, org_id: str, lock_id: int) -> str:
         """Issue a lock's device token, in place of any earlier one; the only time it is shown.
@@ -94,7 +94,7 @@ class Provisioning:
             LockNotFound: the organisation has no such lock.
         """
         token = new_device_token()
-        await self._locks.set_token(lock_id, org_id, digest(token))
+        await self._locks.set_token(lock_id, Scope(org_id=org_id), digest(token))
         return token
 
     async def _known_organization(self, org_id: str) -> None:

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from server import clock
 from server.domain.commands import RefusalReason, command_of
-from server.domain.errors import InvalidInput, LockNotFound
+from server.domain.errors import InvalidInput, LockNotFound, TempKeyNotFound
 from server.domain.locks import Lock
-from server.domain.organizations import Guest, Operator
+from server.domain.organizations import Guest, Operator, Scope
 from server.domain.secrets import new_uuid
 from server.domain.temp_keys import AccessMode, Door, NewTempKey, TempKey, check_guest, check_window
 from server.services.outcomes import Outcomes
@@ -32,23 +32,26 @@ class TempKeys:
         self._outcomes = outcomes
 
     async def create(self, operator: Operator, wanted: NewTempKey) -> TempKey:
-        """Issue a key for one or more doors of the operator's organisation.
+        """Issue a key for one or more doors.
 
         Raises:
             InvalidInput: no key may have this window, or nobody could use it.
-            LockNotFound: the organisation has no such lock.
+            LockNotFound: the caller has no such lock.
         """
         now = clock.now()
         check_window(wanted.valid_from, wanted.valid_until, now)
         if wanted.access_mode is AccessMode.USER_WHITELIST and not wanted.allowed_user_ids:
             raise InvalidInput("allowedUserIds", "a personal key must name somebody")
         lock_ids = [int(door.lock_id) for door in wanted.doors]
-        locks = await self._locks.find_all(lock_ids, operator.org_id)
+        locks = await self._locks.find_all(lock_ids, operator.scope)
         if any(lock_id not in locks for lock_id in lock_ids):
             raise LockNotFound
+        org_id, *others = {lock.org_id for lock in locks.values()}
+        if others:
+            raise InvalidInput("doors", "the locks of one key belong to one organisation")
         key = TempKey(
             uuid=new_uuid(),
-            org_id=operator.org_id,
+            org_id=org_id,
             created_by=operator.name,
             created_at=now,
             valid_from=clock.to_millisecond(wanted.valid_from),
@@ -81,17 +84,22 @@ class TempKeys:
         key = await self._keys.find(key_uuid)
         check_guest(key, guest)
         lock_ids = {door.lock_id for door in key.doors}
-        return KeyAndLocks(key=key, locks=await self._locks.find_all(lock_ids, key.org_id))
+        return KeyAndLocks(
+            key=key, locks=await self._locks.find_all(lock_ids, Scope(org_id=key.org_id))
+        )
 
     async def list_of(self, operator: Operator, lock_id: int | None) -> list[TempKey]:
-        """The organisation's keys, newest first; those of one lock where ``lock_id`` is given.
+        """The caller's keys, newest first; all that touch a lock where ``lock_id`` is given.
 
         Raises:
-            LockNotFound: the organisation has no such lock.
+            LockNotFound: the caller has no such lock.
         """
         if lock_id is not None:
-            await self._locks.find(lock_id, operator.org_id)
-        return await self._keys.list_of(operator.org_id, lock_id)
+            lock = await self._locks.find(lock_id, operator.scope)
+            return await self._keys.list_of_lock(lock.id, lock.org_id)
+        if operator.org_id is not None:
+            return await self._keys.list_of_organization(operator.org_id)
+        return await self._keys.list_made_by(operator.name)
 
     async def revoke(self, operator: Operator, key_uuid: str) -> bool:
         """Revoke a key for all its doors.
@@ -103,9 +111,24 @@ class TempKeys:
             False where it was revoked before.
 
         Raises:
-            TempKeyNotFound: the organisation has no such key.
+            TempKeyNotFound: the caller has no such key.
         """
-        before = await self._keys.revoke(key_uuid, operator.org_id, clock.now())
+        key = await self._managed(operator, key_uuid)
+        before = await self._keys.revoke(key.uuid, key.org_id, clock.now())
         for claim in before.claims:
             await self._outcomes.withdraw(command_of(before, claim), RefusalReason.REVOKED)
         return before.revoked_at is None
+
+    async def _managed(self, operator: Operator, key_uuid: str) -> TempKey:
+        """A key that the caller may change: of its organisation, or for its own locks only.
+
+        Raises:
+            TempKeyNotFound: it is not, or there is none.
+        """
+        key = await self._keys.find(key_uuid)
+        if operator.is_super or operator.org_id == key.org_id:
+            return key
+        lock_ids = {door.lock_id for door in key.doors}
+        if len(await self._locks.find_all(lock_ids, operator.scope)) < len(lock_ids):
+            raise TempKeyNotFound
+        return key

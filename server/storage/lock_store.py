@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.domain.errors import AlreadyExists, LockNotFound
 from server.domain.locks import Connection, Lock, OfflineReason
+from server.domain.organizations import Scope
 from server.storage.mongo import Database, Document, Documents, reports_outages
 
 _locks = Documents(Lock)
@@ -37,37 +38,37 @@ class LockStore:
         last = await self._locks.find_one(sort=[("_id", -1)], projection={"_id": 1})
         return 1 if last is None else int(last["_id"]) + 1
 
-    async def find(self, lock_id: int, org_id: str) -> Lock:
-        """The organisation's lock with that id.
+    async def find(self, lock_id: int, scope: Scope) -> Lock:
+        """The lock with that id.
 
         Raises:
-            LockNotFound: the organisation has no such lock.
+            LockNotFound: there is none in this scope.
         """
-        document = await self._locks.find_one({"_id": lock_id, "orgId": org_id})
+        document = await self._locks.find_one({"_id": lock_id, **_within(scope)})
         if document is None:
             raise LockNotFound
         return _locks.read(document)
 
-    async def find_all(self, lock_ids: Iterable[int], org_id: str) -> dict[int, Lock]:
-        """Those of the organisation's locks that exist, by id."""
-        wanted = {"_id": {"$in": list(lock_ids)}, "orgId": org_id}
+    async def find_all(self, lock_ids: Iterable[int], scope: Scope) -> dict[int, Lock]:
+        """Those of these locks that are in this scope, by id."""
+        wanted = {"_id": {"$in": list(lock_ids)}, **_within(scope)}
         return {
             document["_id"]: _locks.read(document) async for document in self._locks.find(wanted)
         }
 
-    async def list_of(self, org_id: str) -> list[Lock]:
-        """Every lock of the organisation, by id."""
-        cursor = self._locks.find({"orgId": org_id}).sort("_id", 1)
+    async def list_of(self, scope: Scope) -> list[Lock]:
+        """Every lock in this scope, by id."""
+        cursor = self._locks.find(_within(scope)).sort("_id", 1)
         return [_locks.read(document) async for document in cursor]
 
-    async def set_token(self, lock_id: int, org_id: str, token_digest: str) -> None:
+    async def set_token(self, lock_id: int, scope: Scope, token_digest: str) -> None:
         """Replace the lock's device token; only its digest is kept.
 
         Raises:
-            LockNotFound: the organisation has no such lock.
+            LockNotFound: there is no such lock in this scope.
         """
         done = await self._locks.update_one(
-            {"_id": lock_id, "orgId": org_id}, {"$set": {"tokenDigest": token_digest}}
+            {"_id": lock_id, **_within(scope)}, {"$set": {"tokenDigest": token_digest}}
         )
         if done.matched_count == 0:
             raise LockNotFound
@@ -149,3 +150,12 @@ class LockStore:
     async def count_online(self) -> int:
         """How many locks are online in the whole installation."""
         return await self._locks.count_documents({"connection.online": True})
+
+
+def _within(scope: Scope) -> Document:
+    where: Document = {}
+    if scope.org_id is not None:
+        where["orgId"] = scope.org_id
+    if scope.owner_id is not None:
+        where["ownerId"] = scope.owner_id
+    return where

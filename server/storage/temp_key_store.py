@@ -6,7 +6,7 @@ import msgspec
 
 from server.domain.errors import KeyUsedUp, TempKeyNotFound
 from server.domain.temp_keys import SAME_TAP, Claim, TempKey, check_key, claim_for_same_tap
-from server.storage.mongo import Database, Documents, reports_outages
+from server.storage.mongo import Database, Document, Documents, reports_outages
 
 _keys = Documents(TempKey, id_name="uuid")
 
@@ -33,13 +33,17 @@ class TempKeyStore:
             raise TempKeyNotFound
         return _keys.read(document)
 
-    async def list_of(self, org_id: str, lock_id: int | None) -> list[TempKey]:
-        """The organisation's keys, newest first; only those that touch ``lock_id`` where given."""
-        wanted: dict[str, object] = {"orgId": org_id}
-        if lock_id is not None:
-            wanted["doors.lockId"] = lock_id
-        cursor = self._keys.find(wanted).sort("createdAt", -1)
-        return [_keys.read(document) async for document in cursor]
+    async def list_of_lock(self, lock_id: int, org_id: str) -> list[TempKey]:
+        """The organisation's keys that touch a lock, newest first."""
+        return await self._list({"doors.lockId": lock_id, "orgId": org_id})
+
+    async def list_of_organization(self, org_id: str) -> list[TempKey]:
+        """The organisation's keys, newest first."""
+        return await self._list({"orgId": org_id})
+
+    async def list_made_by(self, creator: str) -> list[TempKey]:
+        """The keys that one caller has issued, newest first."""
+        return await self._list({"createdBy": creator})
 
     async def revoke(self, key_uuid: str, org_id: str, now: datetime) -> TempKey:
         """Set ``revokedAt`` where it is not set.
@@ -123,4 +127,8 @@ class TempKeyStore:
     async def find_with_claims_before(self, instant: datetime, limit: int) -> list[TempKey]:
         """Keys with a claim that ran out before ``instant``."""
         cursor = self._keys.find({"claims.expiresAt": {"$lt": instant}}).limit(limit)
+        return [_keys.read(document) async for document in cursor]
+
+    async def _list(self, wanted: Document) -> list[TempKey]:
+        cursor = self._keys.find(wanted).sort("createdAt", -1)
         return [_keys.read(document) async for document in cursor]
