@@ -3,8 +3,13 @@
 
 def prefers_html(accept: str) -> bool:
     """Whether ``text/html`` is asked for, and not less than JSON; ``*/*`` alone asks for JSON."""
-    html = _quality(accept, "text/html")
-    return html > 0 and html >= _quality(accept, "application/json")
+    return prefers(accept, "text/html")
+
+
+def prefers(accept: str, media_type: str) -> bool:
+    """Whether a media type is asked for by name, and not less than JSON."""
+    asked = _quality(accept, media_type)
+    return asked > 0 and asked >= _quality(accept, "application/json")
 
 
 def _quality(accept: str, media_type: str) -> float:

@@ -1,35 +1,45 @@
 """What every handler shares: who may call it, the limit on bodies, and how errors are answered."""
 
 import http
+import math
 from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 import tornado.web
 from msgspec import Struct
-from tornado.httputil import HTTPHeaders, parse_body_arguments
+from tornado.httputil import HTTPHeaders, HTTPInputError, parse_body_arguments
 
 from handlers.accept import prefers_html
 from handlers.operation import Access, Operation, operations_of
 from handlers.views.error_words import error_words
 from handlers.views.urls import key_url
+from server.domain.addresses import client_address
 from server.domain.errors import (
     AlreadyExists,
+    ChangedMeanwhile,
     ChannelClosed,
     DoorNeedsCode,
     Forbidden,
     IllegalTransition,
     InvalidInput,
+    InvalidPin,
     KeyRefused,
     LatchkeyError,
+    LockBusy,
     LockOffline,
+    LockTakesNoKeys,
+    NoFreePin,
     NotFound,
+    PinsOff,
     ProtocolError,
     StorageUnavailable,
     TempKeyNotFound,
+    TooManyTries,
     Unauthenticated,
 )
-from server.domain.organizations import Guest, Operator
+from server.domain.organizations import Operator
+from server.services.jwks import IssuerUnavailable
 from server.services.registry import Services
 
 MOST_BODY_BYTES = 256 * 1024
@@ -40,13 +50,21 @@ _STATUS: Mapping[type[LatchkeyError], int] = {
     DoorNeedsCode: 400,
     ProtocolError: 400,
     Unauthenticated: 401,
+    InvalidPin: 401,
     Forbidden: 403,
     NotFound: 404,
     AlreadyExists: 409,
+    ChangedMeanwhile: 409,
     IllegalTransition: 409,
+    TooManyTries: 429,
+    LockBusy: 409,
     LockOffline: 502,
+    LockTakesNoKeys: 502,
     ChannelClosed: 502,
     StorageUnavailable: 503,
+    PinsOff: 503,
+    NoFreePin: 503,
+    IssuerUnavailable: 503,
 }
 
 SECURITY_HEADERS = {
@@ -159,7 +177,7 @@ class BaseHandler(tornado.web.RequestHandler):
             InvalidInput: it is not JSON, or a field of it is missing or wrong.
         """
         try:
-            return msgspec.json.decode(self.body, type=kind)
+            return msgspec.json.decode(self.body or b"{}", type=kind)
         except msgspec.ValidationError as error:
             raise _invalid(error) from error
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -169,11 +187,14 @@ class BaseHandler(tornado.web.RequestHandler):
         """The request's form, as a browser posts it.
 
         Raises:
-            InvalidInput: a field of it is wrong.
+            InvalidInput: it is no form, or a field of it is wrong.
         """
         fields: dict[str, list[bytes]] = {}
         content_type = self.request.headers.get("Content-Type", "")
-        parse_body_arguments(content_type, self.body, fields, {}, HTTPHeaders())
+        try:
+            parse_body_arguments(content_type, self.body, fields, {}, HTTPHeaders())
+        except HTTPInputError as error:
+            raise InvalidInput("", "The body is not readable as a form") from error
         return _decode_fields(fields, kind)
 
     def decode_query(self, kind: type[BodyT]) -> BodyT:
@@ -191,15 +212,19 @@ class BaseHandler(tornado.web.RequestHandler):
             await answered
 
     @property
+    def address(self) -> str:
+        """Whose address the request comes from, as far as a trusted proxy vouches for it."""
+        return client_address(
+            self.request.remote_ip or "",
+            self.request.headers.get("X-Forwarded-For", ""),
+            self.services.trusted_proxies,
+        )
+
+    @property
     def bearer(self) -> str | None:
         """The token of ``Authorization: Bearer``."""
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
-
-    @property
-    def guest(self) -> Guest:
-        """Whoever holds the link."""
-        return self.services.auth.guest(self.bearer)
 
     def write_json(self, answer: Struct, status: int = 200) -> None:
         """Answer with a struct as JSON."""
@@ -224,6 +249,10 @@ class BaseHandler(tornado.web.RequestHandler):
             self.set_header("Allow", ", ".join(sorted(self.operations)))
         elif status_code == 413:
             self.set_header("Connection", "close")
+        elif isinstance(error, TooManyTries):
+            self.set_header("Retry-After", str(math.ceil(error.retry_after.total_seconds())))
+        elif isinstance(error, PinsOff | NoFreePin):
+            pass  # waiting does not help
         elif status_code == 503:
             self.set_header("Retry-After", "2")
         self.answer_error(status_code, error)
@@ -236,6 +265,8 @@ class BaseHandler(tornado.web.RequestHandler):
 def error_body(status: int, error: BaseException | None) -> ErrorBody:
     """The body that tells a program about ``error``; what nobody foresaw is not told."""
     phrase = http.HTTPStatus(status).phrase
+    if isinstance(error, InvalidPin):
+        phrase = "Invalid PIN"
     if isinstance(error, LatchkeyError):
         return ErrorBody(error=phrase, message=str(error), code=status, reason=error.reason)
     if status == 404:
@@ -293,7 +324,7 @@ class PageHandler(BaseHandler):
     def _way_back(self, error: BaseException | None) -> str | None:
         """The page of the guest's key, where there is one."""
         key_uuid = self.path_kwargs.get("key_uuid")
-        if key_uuid is None or isinstance(error, TempKeyNotFound):
+        if key_uuid is None or isinstance(error, TempKeyNotFound | TooManyTries):
             return None
         return key_url(key_uuid)
 

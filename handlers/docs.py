@@ -1,25 +1,25 @@
-"""The list of routes, for whoever programs against them."""
+"""The contract for people: Swagger UI over the OpenAPI document."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from msgspec import Struct
+import swagger_ui_bundle
 
 from handlers.base import BaseHandler, PageHandler
+from handlers.openapi import methods_of
 from handlers.operation import PAGE, Access, operation
+from handlers.static_files import StaticFile
 from server.services.registry import Services
 
+SWAGGER_UI = str(swagger_ui_bundle.swagger_ui_path)
+"""The folder of Swagger UI's files, in the package that carries them."""
 
-class DocumentedRoute(Struct, frozen=True, kw_only=True):
-    """One method of one route."""
-
-    method: str
-    path: str
-    access: str
-    summary: str
+SWAGGER_UI_PATTERN = r"/docs/(swagger-ui-bundle\.js|swagger-ui\.css)"
+"""The addresses of those of its files that the page needs."""
 
 
 class DocsPage(PageHandler):
-    """What this server answers to."""
+    """This contract, to read and to try."""
 
     def initialize(
         self, services: Services, routes: Sequence[tuple[str, type[BaseHandler]]] = ()
@@ -29,18 +29,10 @@ class DocsPage(PageHandler):
 
     @operation(Access.PUBLIC, {200: PAGE})
     async def get(self) -> None:
-        self.render("docs.html", routes=documented(self._routes))
+        self.render("docs.html", routes=methods_of(self._routes), swagger_ui=_swagger_ui_url)
 
 
-def documented(routes: Sequence[tuple[str, type[BaseHandler]]]) -> list[DocumentedRoute]:
-    """Each method of each route, with the first sentence of its handler."""
-    return [
-        DocumentedRoute(
-            method=method,
-            path=path,
-            access=declared.access.value,
-            summary=(handler.__doc__ or "").split("\n\n")[0],
-        )
-        for path, handler in routes
-        for method, declared in handler.operations.items()
-    ]
+def _swagger_ui_url(file: str) -> str:
+    """Where a file of Swagger UI is served, with its version."""
+    settings: dict[str, Any] = {"static_path": SWAGGER_UI, "static_url_prefix": "/docs/"}
+    return StaticFile.make_static_url(settings, file)

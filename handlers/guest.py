@@ -3,7 +3,7 @@
 import tornado.iostream
 from msgspec import Struct
 
-from handlers.base import PageHandler
+from handlers.guest_base import GuestHandler
 from handlers.operation import EVENTS, NOTHING, PAGE, Access, operation
 from handlers.parameters import offline_flag, positive
 from handlers.views.confirmation_view import confirmation_view
@@ -12,6 +12,7 @@ from server import clock
 from server.services.confirmations import Confirmation
 
 _STREAM_FOR_S = 60.0
+_REPEATED = {"Idempotency-Key": "The same text again is the same opening, as with ``attempt``."}
 
 
 class OpenForm(Struct, frozen=True, kw_only=True):
@@ -32,17 +33,20 @@ class ConfirmationQuery(Struct, frozen=True, kw_only=True):
         return None if self.door is None else positive("door", self.door)
 
 
-class OpenFirstDoor(PageHandler):
+class OpenFirstDoor(GuestHandler):
     """Open the first door of a key that opens by tap."""
 
-    @operation(Access.GUEST, {303: NOTHING}, errors=(400, 403, 404), form=OpenForm)
+    @operation(
+        Access.GUEST, {303: NOTHING}, errors=(400, 401, 403, 404), form=OpenForm, headers=_REPEATED
+    )
     async def post(self, key_uuid: str, form: OpenForm) -> None:
         await self.open(key_uuid, None, form)
 
     async def open(self, key_uuid: str, door_id: int | None, form: OpenForm) -> None:
         """Open a door, and send the guest on to the page that follows the command."""
         attempt = form.attempt or self.request.headers.get("Idempotency-Key")
-        command = await self.services.opening.open(key_uuid, door_id, self.guest, attempt)
+        guest = self.guest_who_taps(form.attempt)
+        command = await self.services.opening.open(key_uuid, door_id, guest, attempt)
         door_opened = command.door_id or 1
         self.see_other(confirmation_url(key_uuid, door_opened, command.id, command.offline))
 
@@ -50,15 +54,17 @@ class OpenFirstDoor(PageHandler):
 class OpenDoor(OpenFirstDoor):
     """Open one door of a key."""
 
-    @operation(Access.GUEST, {303: NOTHING}, errors=(400, 403, 404), form=OpenForm)
+    @operation(
+        Access.GUEST, {303: NOTHING}, errors=(400, 401, 403, 404), form=OpenForm, headers=_REPEATED
+    )
     async def post(self, key_uuid: str, door_id: int, form: OpenForm) -> None:
         await self.open(key_uuid, door_id, form)
 
 
-class ConfirmationPage(PageHandler):
+class ConfirmationPage(GuestHandler):
     """What became of an opening, for its guest."""
 
-    @operation(Access.GUEST, {200: PAGE}, errors=(400, 403, 404), query=ConfirmationQuery)
+    @operation(Access.GUEST, {200: PAGE}, errors=(400, 401, 403, 404), query=ConfirmationQuery)
     async def get(self, key_uuid: str, query: ConfirmationQuery) -> None:
         confirmation = await self.services.confirmations.find(
             key_uuid, self.guest, query.door_id, query.command
@@ -66,23 +72,26 @@ class ConfirmationPage(PageHandler):
         self.render("confirmation.html", **shown(confirmation, query))
 
 
-class ConfirmationStream(PageHandler):
+class ConfirmationStream(GuestHandler):
     """The status part of the confirmation page at each of its changes, as server-sent events."""
 
-    @operation(Access.GUEST, {200: EVENTS}, errors=(400, 403, 404), query=ConfirmationQuery)
+    @operation(Access.GUEST, {200: EVENTS}, errors=(400, 401, 403, 404), query=ConfirmationQuery)
     async def get(self, key_uuid: str, query: ConfirmationQuery) -> None:
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("X-Accel-Buffering", "no")
         changes = self.services.confirmations.follow(
             key_uuid, self.guest, query.door_id, query.command or "", _STREAM_FOR_S
         )
+        told = b""
         try:
             async for confirmation in changes:
                 status = self.render_string(
                     "_confirmation_status.html", **shown(confirmation, query)
                 )
-                self.write(b"event: state\n" + _data_lines(status) + b"\n")
-                await self.flush()
+                if status != told:  # not every change of a lock can be seen on the page
+                    told = status
+                    self.write(b"event: state\n" + _data_lines(status) + b"\n")
+                    await self.flush()
         except tornado.iostream.StreamClosedError:
             return  # the guest has left
 

@@ -4,8 +4,11 @@ from msgspec import Struct
 
 from handlers.base import BaseHandler
 from handlers.operation import Access, Answer, operation
+from handlers.paging import USUAL_PAGE, Limit, link_next
+from server.domain.lock_requests import LockUpdate
 from server.domain.locks import Lock, OfflineReason
 from server.domain.protocol import BoltState, DoorState
+from server.domain.temp_keys import LockIdNumber
 from server.domain.times import WireTime, wire_time
 
 
@@ -36,6 +39,9 @@ class LockAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     uuid: str
     name: str
     time_zone: str
+    open_for_seconds: float
+    open_confirmation: bool
+    heartbeat_seconds: float | None
     connection: ConnectionAnswer
     telemetry: TelemetryAnswer | None
 
@@ -46,12 +52,22 @@ class LockList(Struct, frozen=True, kw_only=True):
     locks: list[LockAnswer]
 
 
+class LockListQuery(Struct, frozen=True, kw_only=True):
+    """How many locks, and after which one."""
+
+    limit: Limit = USUAL_PAGE
+    after: LockIdNumber | None = None
+
+
 class LocksOfOrganization(BaseHandler):
     """The organisation's locks."""
 
-    @operation(Access.OPERATOR, {200: Answer(LockList)})
-    async def get(self) -> None:
-        locks = await self.services.locks.list_of(self.operator)
+    @operation(Access.OPERATOR, {200: Answer(LockList)}, query=LockListQuery)
+    async def get(self, query: LockListQuery) -> None:
+        after = query.after or 0
+        locks = await self.services.locks.list_of(self.operator, after, query.limit)
+        if len(locks) == query.limit:
+            link_next(self, str(locks[-1].id))
         self.write_json(LockList(locks=[_lock_answer(lock) for lock in locks]))
 
 
@@ -60,7 +76,14 @@ class OneLock(BaseHandler):
 
     @operation(Access.OPERATOR, {200: Answer(LockAnswer)}, errors=(400, 404))
     async def get(self, lock_id: int) -> None:
+        """One lock."""
         lock = await self.services.locks.find(self.operator, lock_id)
+        self.write_json(_lock_answer(lock))
+
+    @operation(Access.OPERATOR, {200: Answer(LockAnswer)}, errors=(404,), body=LockUpdate)
+    async def patch(self, lock_id: int, body: LockUpdate) -> None:
+        """Change settings of a lock; what is not sent stays as it is."""
+        lock = await self.services.lock_commands.update(self.operator, lock_id, body)
         self.write_json(_lock_answer(lock))
 
 
@@ -71,6 +94,9 @@ def _lock_answer(lock: Lock) -> LockAnswer:
         uuid=lock.uuid,
         name=lock.name,
         time_zone=lock.time_zone,
+        open_for_seconds=lock.open_for_seconds,
+        open_confirmation=lock.open_confirmation,
+        heartbeat_seconds=lock.heartbeat_seconds,
         connection=ConnectionAnswer(
             online=connection.online,
             offline_reason=connection.offline_reason,

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from handlers.parameters import positive
+from server.domain.errors import TempKeyNotFound
 
 Method = Callable[..., Coroutine[Any, Any, None]]
 
@@ -37,18 +38,22 @@ class Media(Enum):
     JSON = "application/json"
     HTML = "text/html"
     EVENTS = "text/event-stream"
+    SVG = "image/svg+xml"
+    CSV = "text/csv"
     NOTHING = ""
 
 
 class Answer(Struct, frozen=True):
-    """A good answer: its JSON type, or another kind of content."""
+    """A good answer: its JSON type, or another kind of content; in ``others`` too, if asked."""
 
     kind: Any = None
     media: Media = Media.JSON
+    others: tuple[Media, ...] = ()
 
 
 PAGE = Answer(None, Media.HTML)
 EVENTS = Answer(None, Media.EVENTS)
+SVG = Answer(None, Media.SVG)
 NOTHING = Answer(None, Media.NOTHING)
 
 
@@ -58,6 +63,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     ``body``, ``form`` and ``query`` are the types of what comes in; the method gets them as
     arguments of those names. ``answers`` are the good answers by status, ``errors`` the
     statuses of the others that this method adds to those that every method may give.
+    ``headers`` says what the request headers mean that the method itself reads, all optional.
     """
 
     access: Access
@@ -66,6 +72,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     body: type[Struct] | None = None
     form: type[Struct] | None = None
     query: type[Struct] | None = None
+    headers: Mapping[str, str] = {}
 
 
 def operation(
@@ -76,6 +83,7 @@ def operation(
     body: type[Struct] | None = None,
     form: type[Struct] | None = None,
     query: type[Struct] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Callable[[Method], Any]:
     """Declare a handler's method; see ``Operation``.
 
@@ -83,7 +91,13 @@ def operation(
     number above zero.
     """
     declared = Operation(
-        access=access, answers=answers, errors=errors, body=body, form=form, query=query
+        access=access,
+        answers=answers,
+        errors=errors,
+        body=body,
+        form=form,
+        query=query,
+        headers=headers or {},
     )
 
     def declare(method: Method) -> Method:
@@ -104,7 +118,12 @@ def operation(
                 arguments["body"] = handler.decode_json(declared.body)
             if declared.form is not None:
                 arguments["form"] = handler.decode_form(declared.form)
-            await method(handler, **arguments)
+            try:
+                await method(handler, **arguments)
+            except TempKeyNotFound:
+                if declared.access is Access.GUEST:
+                    await handler.services.guesses.missed_link(handler.address)
+                raise
 
         setattr(decode_and_call, _DECLARED, declared)
         return decode_and_call

@@ -2,7 +2,7 @@
 
 from server.domain.errors import InvalidInput
 
-_LARGEST = 2**53 - 1
+LARGEST = 2**53 - 1
 
 
 def positive(name: str, text: str) -> int:
@@ -11,7 +11,7 @@ def positive(name: str, text: str) -> int:
     Raises:
         InvalidInput: ``text`` is something else.
     """
-    if text.isascii() and text.isdecimal() and len(text) <= 16 and 0 < int(text) <= _LARGEST:
+    if text.isascii() and text.isdecimal() and len(text) <= 16 and 0 < int(text) <= LARGEST:
         return int(text)
     raise InvalidInput(name, "must be a whole number above zero")
 

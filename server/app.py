@@ -9,6 +9,10 @@ from pathlib import Path
 
 import structlog
 import tornado.web
+from msgspec import Struct
+from tornado.httpclient import HTTPError
+from tornado.iostream import StreamClosedError
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from handlers.base import NoSuchRoute
 from handlers.routes import url_specs
@@ -17,26 +21,45 @@ from server.bus.local_bus import LocalBus
 from server.domain.errors import StorageUnavailable
 from server.domain.secrets import new_id
 from server.logs import access_line
-from server.services.auth import Auth, JwtPolicy
+from server.services.audit import AuditTrail
+from server.services.auth import Auth
 from server.services.confirmations import Confirmations
+from server.services.credential_changes import CredentialChanges
+from server.services.guesses import Guesses
+from server.services.guest_sessions import GuestSessions
 from server.services.health import HealthCheck
+from server.services.jwks import Jwks
+from server.services.legacy_temp_keys import LegacyTempKeys
+from server.services.lock_commands import LockCommands
+from server.services.lock_credentials import LockCredentials
+from server.services.lock_queries import LockQueries
 from server.services.locks import Locks
 from server.services.nodes import Nodes
 from server.services.opening import Opening
+from server.services.operator_opening import OperatorOpening
 from server.services.outcomes import Outcomes
+from server.services.pin_vault import PinVault
+from server.services.pins import Pins, PinStores
 from server.services.provisioning import Provisioning
 from server.services.registry import Services
 from server.services.sessions import SessionLimits, Sessions
 from server.services.tasks import Tasks
 from server.services.telemetry import TelemetryWriter
 from server.services.temp_keys import TempKeys
+from server.services.tokens import SharedSecret, TokenPolicy, Tokens
 from server.settings import Settings
 from server.storage import mongo
 from server.storage.command_store import CommandStore
+from server.storage.event_log import EventLog
+from server.storage.event_store import EventStore
+from server.storage.guess_store import GuessStore
+from server.storage.lock_state_store import LockStateStore
 from server.storage.lock_store import LockStore
 from server.storage.node_store import NodeStore
 from server.storage.organization_store import OrganizationStore
+from server.storage.pin_store import PinStore
 from server.storage.report_store import ReportStore
+from server.storage.secret_store import SecretStore
 from server.storage.temp_key_store import TempKeyStore
 
 log = structlog.get_logger(__name__)
@@ -44,48 +67,119 @@ log = structlog.get_logger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent
 _DRAIN_WITHIN_S = 10.0
 _STORAGE_RETRY_S = 1.0
+_FETCH_WITHIN_S = 5.0
+_MOST_DOCUMENT_BYTES = 256 * 1024
+
+
+class _Parts(Struct, frozen=True, kw_only=True):
+    """What was put together, as far as somebody must run or end it."""
+
+    services: Services
+    audit: AuditTrail
+    nodes: Nodes
+    outcomes: Outcomes
+    sessions: Sessions
+    telemetry: TelemetryWriter
+    tokens: Tokens | None
 
 
 @asynccontextmanager
 async def open_services(settings: Settings, mongodb_uri: str) -> AsyncIterator[Services]:
-    """Everything behind the handlers, running; on leaving, locks are sent away and reports stored.
+    """A node: everything behind the handlers, running.
 
-    MongoDB may be away: what needs it waits for it, and health says so meanwhile.
+    MongoDB may be away: what needs it waits for it, and health says so meanwhile. On
+    leaving, locks are sent away and reports stored.
     """
     client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s)
     database = client[settings.mongodb_database]
+    parts = _put_together(settings, database)
+    tasks = Tasks()
+    tasks.spawn(_prepare_storage(database, parts, tasks), "prepare-storage")
+    tasks.spawn(parts.telemetry.write_forever(), "telemetry-writer")
+    try:
+        yield parts.services
+    finally:
+        parts.services.health.begin_drain()
+        await parts.sessions.drain(_DRAIN_WITHIN_S)
+        await parts.telemetry.flush(_DRAIN_WITHIN_S)
+        await tasks.cancel()
+        await parts.nodes.leave()
+        await _close(parts, client)
+
+
+@asynccontextmanager
+async def open_administration(settings: Settings, mongodb_uri: str) -> AsyncIterator[Services]:
+    """The same services at a shell, beside whatever nodes are running, without being one.
+
+    Raises:
+        StorageUnavailable: MongoDB is away.
+    """
+    client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s)
+    database = client[settings.mongodb_database]
+    parts = _put_together(settings, database)
+    try:
+        await mongo.create_indexes(database)
+        yield parts.services
+    finally:
+        await _close(parts, client)
+
+
+async def _close(parts: _Parts, client: mongo.Client) -> None:
+    if parts.tokens is not None:
+        await parts.tokens.close()
+    client.close()
+
+
+def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     locks, commands, keys = LockStore(database), CommandStore(database), TempKeyStore(database)
     organizations, reports = OrganizationStore(database), ReportStore(database)
+    events, event_log, states = EventStore(database), EventLog(database), LockStateStore(database)
     bus = LocalBus()
     node_id = new_id()
-    nodes = Nodes(node_id, NodeStore(database), locks)
     outcomes = Outcomes(commands, keys, bus)
     telemetry = TelemetryWriter(reports)
     limits = SessionLimits(liveness=settings.liveness, hello_within_s=settings.hello_within_s)
     sessions = Sessions(node_id, locks, commands, outcomes, telemetry, bus, limits)
-    temp_keys = TempKeys(keys, locks, outcomes)
+    nodes = Nodes(node_id, NodeStore(database), locks, sessions)
+    command_life = timedelta(seconds=settings.command_life_s)
+    opening = Opening(keys, locks, commands, outcomes, bus, command_life)
+    guesses = Guesses(GuessStore(database))
+    pin_stores = PinStores(pins=PinStore(database), keys=keys, locks=locks)
+    pins = Pins(pin_stores, guesses, opening, _pin_vault(settings))
+    temp_keys = TempKeys(keys, locks, events, outcomes, pins)
+    tokens = _tokens(settings)
+    session_secret = settings.session_secret
+    guest_sessions = GuestSessions(
+        SecretStore(database), None if session_secret is None else session_secret.reveal()
+    )
+    credentials = LockCredentials(locks)
     services = Services(
-        auth=Auth(organizations, locks, _jwt_policy(settings)),
+        auth=Auth(organizations, credentials, guest_sessions, tokens),
         confirmations=Confirmations(temp_keys, outcomes, bus),
+        credential_changes=CredentialChanges(credentials, locks, events, sessions),
+        guesses=guesses,
         health=HealthCheck(partial(mongo.ping, database), locks, sessions),
+        legacy_temp_keys=LegacyTempKeys(temp_keys, keys, locks, events),
+        lock_commands=LockCommands(locks, states, organizations, events, sessions),
+        lock_queries=LockQueries(locks, commands, reports, event_log),
         locks=Locks(locks, commands),
-        opening=Opening(keys, commands, outcomes, bus, timedelta(seconds=settings.command_life_s)),
+        opening=opening,
+        operator_opening=OperatorOpening(locks, events, outcomes, bus, command_life),
+        pins=pins,
         provisioning=Provisioning(organizations, locks),
         sessions=sessions,
         temp_keys=temp_keys,
+        trusted_proxies=settings.trusted_proxies,
     )
-    tasks = Tasks()
-    tasks.spawn(_prepare_storage(database, nodes, outcomes, tasks), "prepare-storage")
-    tasks.spawn(telemetry.write_forever(), "telemetry-writer")
-    try:
-        yield services
-    finally:
-        services.health.begin_drain()
-        await sessions.drain(_DRAIN_WITHIN_S)
-        await telemetry.flush(_DRAIN_WITHIN_S)
-        await tasks.cancel()
-        await nodes.leave()
-        client.close()
+    return _Parts(
+        services=services,
+        audit=AuditTrail(events, event_log, states, commands, reports),
+        nodes=nodes,
+        outcomes=outcomes,
+        sessions=sessions,
+        telemetry=telemetry,
+        tokens=tokens,
+    )
 
 
 def make_app(services: Services) -> tornado.web.Application:
@@ -101,28 +195,57 @@ def make_app(services: Services) -> tornado.web.Application:
     )
 
 
-async def _prepare_storage(
-    database: mongo.Database, nodes: Nodes, outcomes: Outcomes, tasks: Tasks
-) -> None:
+async def _prepare_storage(database: mongo.Database, parts: _Parts, tasks: Tasks) -> None:
     """Wait for MongoDB, make its indexes, and begin what depends on it."""
     while True:
         try:
             await mongo.create_indexes(database)
-            await nodes.begin_alone()
+            await parts.nodes.begin_alone()
         except StorageUnavailable:
             log.warning("waiting_for_mongodb")
             await asyncio.sleep(_STORAGE_RETRY_S)
         else:
             break
-    tasks.spawn(nodes.renew_forever(), "node-lease")
-    tasks.spawn(outcomes.sweep_forever(), "sweeper")
+    tasks.spawn(parts.nodes.renew_forever(), "node-lease")
+    tasks.spawn(parts.outcomes.sweep_forever(), "sweeper")
+    tasks.spawn(parts.audit.run_forever(), "audit-trail")
 
 
-def _jwt_policy(settings: Settings) -> JwtPolicy | None:
-    if settings.jwt_secret is None:
+def _pin_vault(settings: Settings) -> PinVault | None:
+    return None if settings.pin_secret is None else PinVault(settings.pin_secret.reveal())
+
+
+def _tokens(settings: Settings) -> Tokens | None:
+    if settings.jwt_secret is not None:
+        algorithms, keys = ("HS256",), SharedSecret(settings.jwt_secret.reveal())
+    elif settings.jwt_jwks_url is not None:
+        algorithms = settings.jwt_algorithms
+        keys = Jwks(settings.jwt_jwks_url, fetch_document, algorithms)
+    else:
         return None
-    return JwtPolicy(
-        secret=settings.jwt_secret.reveal(),
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
+    policy = TokenPolicy(
+        issuer=settings.jwt_issuer, audience=settings.jwt_audience, algorithms=algorithms
     )
+    return Tokens(policy, keys)
+
+
+async def fetch_document(url: str) -> bytes:
+    """Get a small document: within seconds, from that very address, and not compressed.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=_MOST_DOCUMENT_BYTES)
+    try:
+        answer = await client.fetch(
+            url,
+            connect_timeout=_FETCH_WITHIN_S,
+            request_timeout=_FETCH_WITHIN_S,
+            follow_redirects=False,
+            decompress_response=False,
+        )
+    except (HTTPError, StreamClosedError) as error:
+        raise ConnectionError(str(error)) from error
+    finally:
+        client.close()
+    return answer.body

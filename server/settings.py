@@ -1,11 +1,14 @@
 """What an operator may set, read once from the environment (``LATCHKEY_…``)."""
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
 
 from environs import EnvValidationError, FileAwareEnv, validate
 from msgspec import Struct
 
+from server.domain.addresses import Network
 from server.domain.errors import LatchkeyError
 from server.domain.locks import LivenessPolicy
 
@@ -40,6 +43,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """One installation's settings; names that end in ``_s`` are seconds.
 
     Without ``mongodb_uri`` the server runs a MongoDB of its own in ``data_dir``.
+    Tokens are signed with ``jwt_secret`` (HS256), or with the keys at ``jwt_jwks_url`` (one of
+    ``jwt_algorithms``), or not accepted. Without ``session_secret`` MongoDB keeps one.
+    Without ``pin_secret`` there are no PINs; another one makes those that were issued useless.
+    ``X-Forwarded-For`` is believed of ``trusted_proxies`` only.
     """
 
     address: str = "127.0.0.1"
@@ -55,6 +62,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     jwt_secret: Secret | None = None
     jwt_issuer: str = "latchkey"
     jwt_audience: str = "latchkey"
+    jwt_jwks_url: str | None = None
+    jwt_algorithms: tuple[str, ...] = ("EdDSA", "ES256", "RS256")
+    session_secret: Secret | None = None
+    pin_secret: Secret | None = None
+    trusted_proxies: tuple[Network, ...] = ()
     log_format: str = "pretty"
 
     @property
@@ -78,6 +90,8 @@ def read_settings() -> Settings:
     durations = {"LATCHKEY_HEARTBEAT_S", "LATCHKEY_OFFLINE_AFTER_S"}
     if durations.isdisjoint(problems) and read["offline_after_s"] <= read["heartbeat_s"]:
         problems["LATCHKEY_OFFLINE_AFTER_S"] = "Must be longer than LATCHKEY_HEARTBEAT_S."
+    if read["jwt_secret"] is not None and read["jwt_jwks_url"] is not None:
+        problems["LATCHKEY_JWT_JWKS_URL"] = "Choose this or LATCHKEY_JWT_SECRET, never both."
     if problems:
         raise SettingsError(problems)
     return Settings(**read)
@@ -88,7 +102,10 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
     a_time = validate.Range(0.1, _LONGEST_S)
     a_word = validate.Length(min=1, error="Must not be empty.")
     mongodb_uri = env.str("MONGODB_URI", None, validate=_a_mongodb_uri)
-    jwt_secret = env.str("JWT_SECRET", None, validate=_long_enough)
+    jwt_secret = env.str("JWT_SECRET", None, validate=[_long_enough, _not_a_public_key])
+    session_secret = env.str("SESSION_SECRET", None, validate=_long_enough)
+    pin_secret = env.str("PIN_SECRET", None, validate=_long_enough)
+    trusted_proxies = env.list("TRUSTED_PROXIES", [], validate=_networks)
     return {
         "address": env.str("ADDRESS", default.address, validate=a_word),
         "port": env.int("PORT", default.port, validate=validate.Range(0, 65535)),
@@ -113,6 +130,13 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "jwt_secret": _secret(jwt_secret),
         "jwt_issuer": env.str("JWT_ISSUER", default.jwt_issuer, validate=a_word),
         "jwt_audience": env.str("JWT_AUDIENCE", default.jwt_audience, validate=a_word),
+        "jwt_jwks_url": env.str("JWT_JWKS_URL", None, validate=_a_jwks_url),
+        "jwt_algorithms": tuple(
+            env.list("JWT_ALGORITHMS", list(default.jwt_algorithms), validate=_algorithms) or ()
+        ),
+        "session_secret": _secret(session_secret),
+        "pin_secret": _secret(pin_secret),
+        "trusted_proxies": tuple(_network(proxy) for proxy in trusted_proxies or ()),
         "log_format": env.str(
             "LOG_FORMAT", default.log_format, validate=validate.OneOf(["pretty", "json"])
         ),
@@ -141,3 +165,33 @@ def _long_enough(secret: str) -> None:
 def _a_mongodb_uri(uri: str) -> None:
     if not uri.strip().startswith(("mongodb://", "mongodb+srv://")):
         raise validate.ValidationError("Must begin with mongodb:// or mongodb+srv://.")
+
+
+def _not_a_public_key(secret: str) -> None:
+    if secret.lstrip().startswith(("-----BEGIN", "ssh-", "ecdsa-", "{")):
+        raise validate.ValidationError("Must be a secret, not a public key.")
+
+
+def _a_jwks_url(url: str) -> None:
+    # Whoever can change the keys on their way can sign any token.
+    if re.match(r"https://[^/]|http://(localhost|127\.0\.0\.1|\[::1\])[:/]", url) is None:
+        raise validate.ValidationError("Must begin with https:// (or be on this very machine).")
+
+
+def _algorithms(names: list[str]) -> None:
+    if not names or not set(names) <= set(Settings().jwt_algorithms):
+        raise validate.ValidationError("Must be some of EdDSA, ES256 and RS256.")
+
+
+def _networks(proxies: list[str]) -> None:
+    for proxy in proxies:
+        try:
+            _network(proxy)
+        except ValueError as error:
+            raise validate.ValidationError(
+                "Must be addresses or networks (10.0.0.0/8), with commas between them."
+            ) from error
+
+
+def _network(proxy: str) -> Network:
+    return ip_network(proxy.strip())

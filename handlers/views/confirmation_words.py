@@ -41,7 +41,7 @@ OUTCOME_WORDS = {
     ),
     Outcome.WAITING: Words(
         "Waiting for the lock",
-        "The lock is offline, so nothing has been sent to it yet.",
+        "The lock is offline. Your open command waits for it, for a few seconds only.",
         "Stay at the door until {expires_at}. If the lock is back by then, the command goes out.",
     ),
     Outcome.SENT: Words(

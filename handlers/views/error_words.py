@@ -79,6 +79,11 @@ _ERROR_WORDS = {
         "It does not open from this page. Nothing was sent to the lock.",
         "Enter your PIN at the panel beside the door.",
     ),
+    "too_many_tries": Words(
+        "Too many tries",
+        "Too many links that lead nowhere were opened from where you are.",
+        "Wait a minute, check that you have the whole link, and open it again.",
+    ),
     "too_many_requests": Words(
         "Too many tries",
         "There were too many tries in a short time. Nothing was sent to the lock.",

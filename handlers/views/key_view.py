@@ -12,6 +12,7 @@ from handlers.views.urls import key_url, open_url
 from handlers.views.words import Words, filled
 from server.domain.commands import new_attempt
 from server.domain.locks import Lock
+from server.domain.pins import pin_doors
 from server.domain.temp_keys import AccessMethod, Door, KeyStatus, TempKey, status_of
 
 
@@ -47,6 +48,17 @@ class DoorView(Struct, frozen=True, kw_only=True):
     """Only where this door's time zone is not the first door's."""
 
 
+class PinView(Struct, frozen=True, kw_only=True):
+    """A PIN to read at a panel: in ``groups`` of three, and ``spoken`` digit by digit."""
+
+    groups: list[str]
+    spoken: str
+    message: str
+
+    def __repr__(self) -> str:
+        return "PinView(…)"
+
+
 class KeyView(Struct, frozen=True, kw_only=True):
     """The guest page of a key. ``message`` and ``next_step`` say why not, where it is not valid."""
 
@@ -60,6 +72,7 @@ class KeyView(Struct, frozen=True, kw_only=True):
     uses_left: int | None
     uses: str | None
     key_url: str
+    pin: PinView | None = None
 
 
 _KEY_WORDS = {
@@ -90,6 +103,9 @@ _TAP = "When you stand at the door, tap the button."
 _PIN_ONLY = "Enter your PIN at the panel beside the door."
 _NOTHING_OPENS = "None of its doors can be opened from this page at the moment."
 _USES_LEFT = ("You can use it {n} more time.", "You can use it {n} more times.")
+_PIN_GROUP = 3
+_PIN_OPENS_ONE = "It opens {door}: enter it at the panel beside the door."
+_PIN_OPENS_MANY = "It opens {doors} and {last}: enter it at the panel beside each door."
 _DOOR_WITHOUT_NAME = "Door {n}"
 
 _IS_OFFLINE = Notice(
@@ -136,8 +152,12 @@ def key_view(
     locks: Mapping[int, Lock],
     now: datetime,
     attempt: Callable[[], str] = new_attempt,
+    pin: str | None = None,
 ) -> KeyView:
-    """The guest page of ``key`` at ``now``. ``locks`` are those of its doors, by id."""
+    """The guest page of ``key`` at ``now``. ``locks`` are those of its doors, by id.
+
+    Its ``pin`` is shown while the key is valid, and before that.
+    """
     status = status_of(key, now)
     zone = zone_of(next((locks[door.lock_id] for door in key.doors if door.lock_id in locks), None))
     doors = [
@@ -170,6 +190,21 @@ def key_view(
         if uses_left is not None and status in (KeyStatus.VALID, KeyStatus.NOT_YET_VALID)
         else None,
         key_url=key_url(key.uuid),
+        pin=_pin_view(key, locks, pin)
+        if pin is not None and status in (KeyStatus.VALID, KeyStatus.NOT_YET_VALID)
+        else None,
+    )
+
+
+def _pin_view(key: TempKey, locks: Mapping[int, Lock], pin: str) -> PinView:
+    doors = [door_name(door, locks.get(door.lock_id)) for door in pin_doors(key)]
+    *others, last = doors
+    return PinView(
+        groups=[pin[start : start + _PIN_GROUP] for start in range(0, len(pin), _PIN_GROUP)],
+        spoken=" ".join(pin),
+        message=_PIN_OPENS_ONE.format(door=last)
+        if not others
+        else _PIN_OPENS_MANY.format(doors=", ".join(others), last=last),
     )
 
 

@@ -146,8 +146,12 @@ def command_id(temp_key_uuid: str, door_id: int, attempt: str) -> str:
     So a repeated request cannot make a second command in any store, nor at the
     lock. The key's uuid is a secret, so the id cannot be guessed from outside.
     """
-    text = f"{temp_key_uuid}/{door_id}/{attempt}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return digest_id(temp_key_uuid, str(door_id), attempt)
+
+
+def digest_id(*parts: str) -> str:
+    """An id that follows from these words: always the same for the same."""
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]
 
 
 def command_of(key: TempKey, claim: Claim) -> OpenCommand:

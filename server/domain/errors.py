@@ -5,7 +5,7 @@ match on, and a sentence for a person. None of them knows about HTTP: which
 status a reason becomes is decided in ``handlers/base.py`` alone.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 
@@ -36,6 +36,10 @@ class NotFound(LatchkeyError):
 
 class LockNotFound(NotFound):
     reason = "lock_not_found"
+
+
+class OrganizationNotFound(NotFound):
+    reason = "organization_not_found"
 
 
 class TempKeyNotFound(NotFound):
@@ -121,10 +125,53 @@ class DoorNeedsCode(LatchkeyError):
         super().__init__("This door opens with the PIN at its entrance panel")
 
 
+class InvalidPin(LatchkeyError):
+    """A PIN does not open this door now; why not is nobody's business."""
+
+    reason = "invalid_pin"
+
+    def __init__(self) -> None:
+        super().__init__("This PIN does not open this door now")
+
+
+class TooManyTries(LatchkeyError):
+    """There were too many wrong tries; none is looked at for ``retry_after``."""
+
+    reason = "too_many_tries"
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__("There were too many wrong tries. Please wait before the next one")
+        self.retry_after = retry_after
+
+
+class PinsOff(LatchkeyError):
+    """A PIN is needed, but this server is not set up for PINs."""
+
+    reason = "pins_off"
+
+    def __init__(self) -> None:
+        super().__init__("A PIN was needed but PINs are unconfigured")
+
+
+class NoFreePin(LatchkeyError):
+    """Every PIN that was drawn is in use at one of the locks."""
+
+    reason = "no_free_pin"
+
+    def __init__(self) -> None:
+        super().__init__("There is no free PIN for these locks")
+
+
 class AlreadyExists(LatchkeyError):
     """Something with this id is there already."""
 
     reason = "already_exists"
+
+
+class ChangedMeanwhile(LatchkeyError):
+    """Somebody else changed it between the reading and the writing; nothing was written."""
+
+    reason = "changed_meanwhile"
 
 
 class IllegalTransition(LatchkeyError):
@@ -140,6 +187,24 @@ class LockOffline(LatchkeyError):
 
     def __init__(self) -> None:
         super().__init__("The lock is offline")
+
+
+class LockBusy(LatchkeyError):
+    """The lock is opening already; the second command was not sent."""
+
+    reason = "lock_busy"
+
+    def __init__(self) -> None:
+        super().__init__("The lock is busy with another opening")
+
+
+class LockTakesNoKeys(LatchkeyError):
+    """The lock is connected, but has not said that it can store physical keys."""
+
+    reason = "lock_takes_no_keys"
+
+    def __init__(self) -> None:
+        super().__init__("This lock cannot be told about physical keys")
 
 
 class ChannelClosed(LatchkeyError):

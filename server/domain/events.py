@@ -6,11 +6,12 @@ never sent as null. ``timestamp`` is when it happened.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from server.domain.locks import StoredKey
 from server.domain.temp_keys import AccessMode
 from server.domain.times import WireTime
 
@@ -69,14 +70,6 @@ class TempKeyDeleted(EventData, frozen=True, kw_only=True):
     temp_key_uuid: str
     lock_uuid: str
     deleted_by: str
-
-
-class StoredKey(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A physical key (a card, a fob) that a lock knows."""
-
-    uuid: Annotated[str, Meta(min_length=1, max_length=200)]
-    index_number: int | None = None
-    user_id: str | None = None
 
 
 class LockCreated(EventData, frozen=True, kw_only=True):
@@ -235,7 +228,9 @@ class LockCredentialRotated(EventData, frozen=True, kw_only=True):
 class RecordedEvent(Struct, frozen=True, kw_only=True, rename="camel"):
     """An event in its place: ``version`` counts a lock's events from 1, without a gap.
 
-    ``id`` is the same however often the event is recorded or delivered.
+    ``id`` is the same however often the event is recorded or delivered. ``position``
+    counts the events of all locks, in an order that never changes once it is given; it is
+    0 until then, shortly after the event was recorded.
     """
 
     id: str
@@ -245,6 +240,14 @@ class RecordedEvent(Struct, frozen=True, kw_only=True, rename="camel"):
     type: str
     recorded_at: datetime
     data: dict[str, Any]
+    position: int = 0
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """What a command on a lock came to: its event, if it made one, and the lock's version."""
+
+    version: int
+    event: RecordedEvent | None = None
 
 
 def event_type(event: EventData) -> str:

@@ -11,6 +11,14 @@ from server.domain.protocol import BoltState, DoorState
 LOW_BATTERY_PERCENT = 20
 
 OpenForSeconds = Annotated[float, Meta(ge=1, le=60)]
+HeartbeatSeconds = Annotated[float, Meta(ge=1, le=600)]
+KeyUuid = Annotated[str, Meta(min_length=1, max_length=200)]
+KeyIndex = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+PersonId = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+_ANSWER_WITHIN_S = 5.0
+"""A lock may miss one heartbeat, and take this long to answer the next."""
 
 
 class OfflineReason(StrEnum):
@@ -41,6 +49,15 @@ class Connection(Struct, frozen=True, kw_only=True, rename="camel"):
     model: str | None = None
 
 
+class PresenceChange(Struct, frozen=True, kw_only=True):
+    """One change of ``online``, kept beside the lock until its event is recorded."""
+
+    id: str
+    online: bool
+    at: datetime
+    reason: OfflineReason | None = None
+
+
 class LatestReading(Struct, frozen=True, kw_only=True, rename="camel"):
     """The newest value that the lock has reported of each measurement."""
 
@@ -67,10 +84,29 @@ class AckedReports(Struct, frozen=True, kw_only=True):
     seq: int
 
 
+class StoredKey(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A physical key (a card, a fob) that a lock knows."""
+
+    uuid: KeyUuid
+    index_number: KeyIndex | None = None
+    user_id: PersonId | None = None
+
+
+class Resident(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Somebody who lives behind a lock."""
+
+    user_id: str
+    name: str
+    email: str | None = None
+    phone_number: str | None = None
+
+
 class Lock(Struct, frozen=True, kw_only=True, rename="camel"):
     """A lock. ``time_zone`` is an IANA name: the zone of the door it sits in.
 
-    ``session_count`` numbers its sessions: of two, the one with the higher number is newer.
+    ``version`` is the number of its newest event. ``session_count`` numbers its sessions:
+    of two, the one with the higher number is newer. ``open_confirmation`` asks a guest for
+    a second tap; ``heartbeat_seconds`` is set where the lock has a heartbeat of its own.
     """
 
     id: int
@@ -81,7 +117,13 @@ class Lock(Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: datetime
     time_zone: str = "UTC"
     serial_number: str | None = None
+    vendor_name: str | None = None
     open_for_seconds: float = 5.0
+    open_confirmation: bool = False
+    heartbeat_seconds: float | None = None
+    keys: list[StoredKey] = []
+    residents: list[Resident] = []
+    version: int = 0
     connection: Connection = Connection()
     telemetry: LatestReading | None = None
     acked: AckedReports | None = None
@@ -102,6 +144,13 @@ class LivenessPolicy(Struct, frozen=True, kw_only=True):
 
     heartbeat_s: float
     offline_after_s: float
+
+    def of(self, lock: Lock) -> "LivenessPolicy":
+        """The policy for a lock: this one, or what follows from a heartbeat of the lock's own."""
+        own = lock.heartbeat_seconds
+        if own is None:
+            return self
+        return LivenessPolicy(heartbeat_s=own, offline_after_s=2 * own + _ANSWER_WITHIN_S)
 
     @property
     def silence_allowed_s(self) -> float:

@@ -14,10 +14,13 @@ class Organization(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A partner's credential; ``digest`` (SHA-256) is all that is kept of its secret."""
+    """A partner's credential; ``digest`` (SHA-256) is all that is kept of its secret.
+
+    Without an ``org_id`` it is the super key, which reaches every organisation.
+    """
 
     id: str
-    org_id: str
+    org_id: str | None = None
     digest: str
     masked: str
     created_at: datetime

@@ -174,6 +174,27 @@ class Command(_Frame, frozen=True, kw_only=True, tag="command"):
     action: str
 
 
+class KeyAction(StrEnum):
+    """What a lock is to do with a physical key."""
+
+    WRITE = "write"
+    REMOVE = "remove"
+
+
+class Key(_Frame, frozen=True, kw_only=True, tag="key"):
+    """Store a physical key, or forget it; only for locks with the capability ``keys``.
+
+    A frame of its own, so that no lock can take it for an order to open. It is for the
+    session that it names alone, and is answered by ``result`` as a command is.
+    """
+
+    id: Word
+    session_id: Word
+    action: KeyAction
+    key_uuid: str
+    key_index_number: int | None = None
+
+
 class Time(_Frame, frozen=True, kw_only=True, tag="time"):
     """Answers ``time`` with the server's."""
 
@@ -195,7 +216,7 @@ class Error(_Frame, frozen=True, kw_only=True, tag="error"):
     seq: int | None = None
 
 
-ServerFrame = Welcome | Command | Time | Ack | Error
+ServerFrame = Welcome | Command | Key | Time | Ack | Error
 
 
 class UnknownFrame(Struct, frozen=True):
@@ -214,7 +235,7 @@ _envelopes = msgspec.json.Decoder(_Envelope)
 _encoder = msgspec.json.Encoder()
 
 _LOCK_TYPES = frozenset({"hello", "telemetry", "event", "batch", "result", "time"})
-_SERVER_TYPES = frozenset({"welcome", "command", "time", "ack", "error"})
+_SERVER_TYPES = frozenset({"welcome", "command", "key", "time", "ack", "error"})
 
 
 def encode_frame(frame: LockFrame | ServerFrame) -> str:

@@ -29,6 +29,13 @@ SAME_TAP = timedelta(seconds=3)
 
 LockIdText = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,15}$")]
 LockIdNumber = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+KeyUuid = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,128}\Z", max_length=128)]
+"""A key's uuid where the caller chooses it: text that a URL can carry as it is."""
+DoorLabel = Annotated[str, Meta(max_length=120)]
+Description = Annotated[str, Meta(max_length=2000)]
+UserId = Annotated[str, Meta(min_length=1, max_length=200)]
+AllowedUserIds = Annotated[list[UserId], Meta(max_length=1000)]
+MaxUses = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class AccessMethod(StrEnum):
@@ -127,7 +134,7 @@ class NewDoor(Struct, frozen=True, kw_only=True, rename="camel"):
     """A door as an operator asks for it."""
 
     lock_id: LockIdNumber | LockIdText
-    label: Annotated[str, Meta(max_length=120)] | None = None
+    label: DoorLabel | None = None
     access_method: AccessMethod = AccessMethod.KEY
 
 
@@ -137,13 +144,11 @@ class NewTempKey(Struct, frozen=True, kw_only=True, rename="camel"):
     valid_from: AwareTime
     valid_until: AwareTime
     doors: Annotated[list[NewDoor], Meta(min_length=1, max_length=50)]
-    description: Annotated[str, Meta(max_length=2000)] | None = None
+    description: Description | None = None
     access_mode: AccessMode = AccessMode.PUBLIC
-    allowed_user_ids: Annotated[
-        list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=1000)
-    ] = []
+    allowed_user_ids: AllowedUserIds = []
     schedule: Schedule = []
-    max_uses: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    max_uses: MaxUses | None = None
 
 
 def check_window(valid_from: datetime, valid_until: datetime, now: datetime) -> None:

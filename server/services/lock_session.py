@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from server import clock
 from server.domain.commands import CommandState, OpenCommand
 from server.domain.errors import ChannelClosed, CommandNotFound, ProtocolError, StorageUnavailable
-from server.domain.locks import LivenessPolicy, Lock
+from server.domain.locks import LivenessPolicy, Lock, StoredKey
 from server.domain.protocol import (
     Ack,
     Batch,
@@ -19,6 +19,7 @@ from server.domain.protocol import (
     Error,
     Event,
     Hello,
+    KeyAction,
     LockEvent,
     LockFrame,
     Report,
@@ -39,6 +40,7 @@ from server.services.channel import Channel
 from server.services.heartbeat import Heartbeat
 from server.services.outcomes import Outcomes
 from server.services.session_commands import SessionCommands
+from server.services.session_keys import SessionKeys
 from server.services.telemetry import TelemetryWriter
 from server.storage.command_store import CommandStore
 
@@ -79,7 +81,9 @@ class LockSession:
         self._gap_told: int | None = None
         self._ended = False
         self._commands = SessionCommands(self.id, lock, channel, parts.commands, parts.outcomes)
-        self._heartbeat = Heartbeat(parts.liveness, channel.ping, self._cut_silent)
+        self._keys = SessionKeys(self.id, lock.id, channel)
+        self._liveness = parts.liveness.of(lock)
+        self._heartbeat = Heartbeat(self._liveness, channel.ping, self._cut_silent)
         self._hello_timer = asyncio.get_running_loop().call_later(
             parts.hello_within_s, self.close, CloseCode.NO_HELLO, "no hello in time"
         )
@@ -133,8 +137,10 @@ class LockSession:
         self._hello_timer.cancel()
         self._hello = hello
         self.lock = await self._parts.attach(self, hello)
+        self._commands.lock = self.lock
+        self._keys.greeted(hello.capabilities)
         self._acks = AckLine(self.lock.acked_seq(hello.epoch))
-        policy = self._parts.liveness
+        policy = self._liveness
         self._send(
             Welcome(
                 session_id=self.id,
@@ -181,6 +187,8 @@ class LockSession:
 
     async def _note_result(self, result: Result) -> None:
         self._greeted()
+        if self._keys.take(result):
+            return
         await self._settle(result.command_id, _STATE_OF_RESULT[result.status], result.reason)
 
     async def _settle(self, command_id: str, state: CommandState, reason: str | None) -> None:
@@ -195,6 +203,15 @@ class LockSession:
     async def open(self, command: OpenCommand) -> OpenCommand:
         """Take a command to the lock; see ``SessionCommands.open``."""
         return await self._commands.open(command)
+
+    def send_key(self, action: KeyAction, key: StoredKey) -> None:
+        """Tell the lock of a physical key; see ``SessionKeys.send``."""
+        self._keys.send(action, key)
+
+    def refresh(self, lock: Lock) -> None:
+        """Go on with the lock as it was just changed; the session stays the one it is."""
+        self.lock = structs.replace(lock, session_count=self.lock.session_count)
+        self._commands.lock = self.lock
 
     def reports_stored(self, seqs: list[int]) -> int:
         """Note that these reports of this session are durably stored.

@@ -1,5 +1,7 @@
 """An organisation's locks, and what became of the commands to them."""
 
+from datetime import datetime
+
 from server.domain.commands import OpenCommand
 from server.domain.errors import CommandNotFound, LockNotFound
 from server.domain.locks import Lock
@@ -15,9 +17,9 @@ class Locks:
         self._locks = locks
         self._commands = commands
 
-    async def list_of(self, operator: Operator) -> list[Lock]:
-        """Every lock that the caller may reach, by id."""
-        return await self._locks.list_of(operator.scope)
+    async def list_of(self, operator: Operator, after: int = 0, limit: int = 0) -> list[Lock]:
+        """The locks that the caller may reach, by id; all of them, without a limit."""
+        return await self._locks.list_of(operator.scope, after, limit)
 
     async def find(self, operator: Operator, lock_id: int) -> Lock:
         """One lock.
@@ -40,11 +42,19 @@ class Locks:
             raise CommandNotFound from error
         return command
 
-    async def commands_of(self, operator: Operator, lock_id: int, limit: int) -> list[OpenCommand]:
+    async def commands_of(
+        self,
+        operator: Operator,
+        lock_id: int,
+        limit: int,
+        before: tuple[datetime, str] | None = None,
+    ) -> list[OpenCommand]:
         """The newest commands to a lock, newest first.
+
+        ``before`` are the time and the id of the last one that the caller has already.
 
         Raises:
             LockNotFound: the caller has no such lock.
         """
         lock = await self._locks.find(lock_id, operator.scope)
-        return await self._commands.list_of_lock(lock_id, lock.org_id, limit)
+        return await self._commands.list_of_lock(lock_id, lock.org_id, limit, before)

@@ -7,6 +7,7 @@ import structlog
 
 from server import clock
 from server.domain.errors import StorageUnavailable
+from server.services.sessions import Sessions
 from server.storage.lock_store import LockStore
 from server.storage.node_store import NodeStore
 
@@ -19,10 +20,13 @@ LEASE = timedelta(seconds=15)
 class Nodes:
     """Renews the lease of this node, and marks offline the locks of nodes whose lease ran out."""
 
-    def __init__(self, node_id: str, nodes: NodeStore, locks: LockStore) -> None:
+    def __init__(
+        self, node_id: str, nodes: NodeStore, locks: LockStore, sessions: Sessions
+    ) -> None:
         self._node_id = node_id
         self._nodes = nodes
         self._locks = locks
+        self._sessions = sessions
 
     async def begin_alone(self) -> None:
         """Start as the only node there is: whatever an earlier process left behind is over.
@@ -36,11 +40,16 @@ class Nodes:
     async def renew(self) -> None:
         """Renew the lease, and take offline what no live node holds.
 
+        A node that came too late for its own lease (it stood still, or MongoDB was away)
+        brings its locks back online: their sessions live.
+
         Raises:
             StorageUnavailable: MongoDB is away.
         """
         now = clock.now()
-        await self._nodes.renew(self._node_id, now + LEASE)
+        if not await self._nodes.renew(self._node_id, now + LEASE):
+            back = await self._locks.reattach(self._sessions.live_ids(), now)
+            log.info("lease_taken", locks_back_online=back)
         await self._nodes.remove_dead(now)
         lost = await self._locks.detach_lost(await self._nodes.list_live(now), now)
         if lost:

@@ -1,21 +1,48 @@
 """A tap becomes an open command, once, and only while its guest still stands at the door."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from server import clock
 from server.bus.base import Bus
 from server.domain.commands import OpenCommand, command_id, command_of, new_attempt
 from server.domain.errors import CommandNotFound, LockOffline
-from server.domain.organizations import Guest
-from server.domain.temp_keys import Claim, check_door_opens_by_tap, check_guest, check_key
+from server.domain.organizations import Guest, Scope
+from server.domain.temp_keys import (
+    Claim,
+    Door,
+    TempKey,
+    check_door_opens_by_tap,
+    check_guest,
+    check_key,
+    check_schedule,
+    claim_for_same_tap,
+)
+from server.services.delivery import deliver_now_or_never
 from server.services.outcomes import Outcomes
 from server.storage.command_store import CommandStore
+from server.storage.lock_store import LockStore
 from server.storage.temp_key_store import TempKeyStore
 
 _ANSWER_WITHIN_S = 0.5
 """How long a guest's request waits for the lock before the confirmation page takes over."""
+
+_ANY_ZONE = ZoneInfo("UTC")
+
+_RECORDED_WITHIN_S = 1.0
+"""How long another request of the same tap may take to record its command."""
+
+
+class TakenUse(Struct, frozen=True, kw_only=True):
+    """A use of a key, and the command it was taken for.
+
+    It is not ``is_new`` where another request of the same tap took it and sees to the command.
+    """
+
+    command: OpenCommand
+    is_new: bool
 
 
 class Opening:
@@ -24,12 +51,14 @@ class Opening:
     def __init__(
         self,
         keys: TempKeyStore,
+        locks: LockStore,
         commands: CommandStore,
         outcomes: Outcomes,
         bus: Bus,
         command_life: timedelta,
     ) -> None:
         self._keys = keys
+        self._locks = locks
         self._commands = commands
         self._outcomes = outcomes
         self._bus = bus
@@ -47,15 +76,32 @@ class Opening:
             The command as it stands when the lock has answered, or half a second later.
 
         Raises:
-            TempKeyNotFound, DoorNotFound: there is no such key or door.
+            TempKeyNotFound, DoorNotFound, LockNotFound: there is no such key, door or lock.
             KeyRefused, GuestNotAllowed, DoorNeedsCode: this key may not open it now.
             StorageUnavailable: MongoDB is away; if a use was taken, it is given back later.
         """
         key = await self._keys.find(key_uuid)
         door = key.first_door_to_slide() if door_id is None else key.door(door_id)
-        now = clock.now()
         check_guest(key, guest)
         check_door_opens_by_tap(door)
+        if attempt:
+            earlier = await self._earlier(command_id(key.uuid, door.id, attempt))
+            if earlier is not None:
+                return earlier
+        taken = await self.take_use(key, door, await self._zone(key, door), attempt)
+        if taken.is_new:
+            await self._deliver(taken.command)
+        return await self._answer(taken.command)
+
+    async def take_use(
+        self, key: TempKey, door: Door, zone: ZoneInfo, attempt: str | None = None
+    ) -> TakenUse:
+        """Take a use of a key for its door in that zone, unless this tap has one already.
+
+        Raises:
+            KeyRefused: the key may not be used now.
+        """
+        now = clock.now()
         wanted = Claim(
             command_id=command_id(key.uuid, door.id, attempt or new_attempt()),
             door_id=door.id,
@@ -64,21 +110,46 @@ class Opening:
             expires_at=now + self._command_life,
             marked=bool(attempt),
         )
-        earlier = await self._earlier(wanted.command_id)
+        earlier = claim_for_same_tap(key, door.id, wanted.command_id, now, wanted.marked)
         if earlier is not None:
-            return earlier
+            return TakenUse(command=command_of(key, earlier), is_new=False)
         check_key(key, now)
+        check_schedule(key, zone, now)
         claim = await self._keys.claim_use(key.uuid, wanted)
-        command = command_of(key, claim)
-        if claim is wanted:
-            await self._deliver(command)
-        return await self._answer(command)
+        return TakenUse(command=command_of(key, claim), is_new=claim is wanted)
+
+    async def open_now_or_never(self, taken: TakenUse, within_s: float) -> OpenCommand:
+        """Have the lock open; where it is offline, nothing is sent to it when it comes back.
+
+        Returns:
+            The command when its outcome is final, or as it stands ``within_s`` seconds later.
+            It is refused as ``lock_offline``, and its use given back, where the lock was.
+
+        Raises:
+            StorageUnavailable: MongoDB is away; the use is given back later.
+        """
+        if taken.is_new:
+            await deliver_now_or_never(taken.command, self._bus, self._outcomes)
+        return await self._outcomes.wait_until_final(await self._recorded(taken), within_s)
 
     async def _earlier(self, command_id: str) -> OpenCommand | None:
         try:
             return await self._commands.find(command_id)
         except CommandNotFound:
             return None
+
+    async def _recorded(self, taken: TakenUse) -> OpenCommand:
+        """The command as it is recorded, which another request may be doing just now."""
+        with self._bus.watch(taken.command.id) as changes:
+            found = await self._earlier(taken.command.id)
+            return found or await changes.wait(_RECORDED_WITHIN_S) or taken.command
+
+    async def _zone(self, key: TempKey, door: Door) -> ZoneInfo:
+        """The zone of a door; where no schedule asks for it, any will do."""
+        if not key.schedule:
+            return _ANY_ZONE
+        lock = await self._locks.find(door.lock_id, Scope(org_id=key.org_id))
+        return ZoneInfo(lock.time_zone)
 
     async def _deliver(self, command: OpenCommand) -> None:
         try:

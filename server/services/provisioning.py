@@ -1,5 +1,6 @@
 """Setting up: organisations, their API keys, locks and their device tokens."""
 
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Struct
@@ -40,34 +41,66 @@ class Provisioning:
         """Every organisation, oldest first."""
         return await self._organizations.list_all()
 
-    async def issue_api_key(self, org_id: str) -> str:
-        """Issue an API key; this is the only time that it is shown.
+    async def issue_api_key(self, org_id: str | None, expires_at: datetime | None = None) -> str:
+        """Issue an API key (a super key, where no organisation is named), shown only this once.
 
         Raises:
             NotFound: there is no such organisation.
         """
-        await self._known_organization(org_id)
-        secret = new_api_key()
-        await self._organizations.insert_api_key(
-            ApiKey(
-                id=new_id(),
-                org_id=org_id,
-                digest=digest(secret),
-                masked=masked(secret),
-                created_at=clock.now(),
-            )
-        )
+        return (await self._issue_api_key(org_id, expires_at))[1]
+
+    async def rotate_api_key(self, org_id: str | None, overlap: timedelta) -> str:
+        """Issue an API key in place of all earlier ones, which stay good for ``overlap``.
+
+        Raises:
+            NotFound: there is no such organisation.
+        """
+        key, secret = await self._issue_api_key(org_id, None)
+        now = clock.now()
+        await self._organizations.end_api_keys(org_id, key.id, now + overlap, now)
         return secret
+
+    async def revoke_api_keys(self, org_id: str | None) -> int:
+        """End all API keys at once.
+
+        Returns:
+            How many that were.
+        """
+        now = clock.now()
+        return await self._organizations.end_api_keys(org_id, None, now, now)
+
+    async def list_api_keys(self, org_id: str | None) -> list[ApiKey]:
+        """The API keys that are good, oldest first; their secrets are not known here."""
+        return await self._organizations.list_api_keys(org_id, clock.now())
+
+    async def _issue_api_key(
+        self, org_id: str | None, expires_at: datetime | None
+    ) -> tuple[ApiKey, str]:
+        if org_id is not None:
+            await self._known_organization(org_id)
+        secret = new_api_key()
+        key = ApiKey(
+            id=new_id(),
+            org_id=org_id,
+            digest=digest(secret),
+            masked=masked(secret),
+            created_at=clock.now(),
+            expires_at=expires_at,
+        )
+        await self._organizations.insert_api_key(key)
+        return key, secret
 
     async def create_lock(self, org_id: str, wanted: NewLock) -> Lock:
         """Add a lock; it can connect once it has a device token.
 
         Raises:
             NotFound: there is no such organisation.
-            InvalidInput: the time zone is not an IANA name.
+            InvalidInput: the id is no lock's, or the time zone is not an IANA name.
             AlreadyExists: the id is taken.
         """
         await self._known_organization(org_id)
+        if wanted.id is not None and not 0 < wanted.id < 2**53:
+            raise InvalidInput("id", "must be a whole number above zero")
         if wanted.time_zone not in available_timezones():
             raise InvalidInput("timeZone", f"{wanted.time_zone!r} is not an IANA time zone")
         lock = Lock(

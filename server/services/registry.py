@@ -2,24 +2,40 @@
 
 from msgspec import Struct
 
+from server.domain.addresses import Network
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
+from server.services.credential_changes import CredentialChanges
+from server.services.guesses import Guesses
 from server.services.health import HealthCheck
+from server.services.legacy_temp_keys import LegacyTempKeys
+from server.services.lock_commands import LockCommands
+from server.services.lock_queries import LockQueries
 from server.services.locks import Locks
 from server.services.opening import Opening
+from server.services.operator_opening import OperatorOpening
+from server.services.pins import Pins
 from server.services.provisioning import Provisioning
 from server.services.sessions import Sessions
 from server.services.temp_keys import TempKeys
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """Everything that a request may ask for."""
+    """Everything that a request may ask for, and the proxies that are believed about it."""
 
     auth: Auth
     confirmations: Confirmations
+    credential_changes: CredentialChanges
+    guesses: Guesses
     health: HealthCheck
+    legacy_temp_keys: LegacyTempKeys
+    lock_commands: LockCommands
+    lock_queries: LockQueries
     locks: Locks
     opening: Opening
+    operator_opening: OperatorOpening
+    pins: Pins
     provisioning: Provisioning
     sessions: Sessions
     temp_keys: TempKeys
+    trusted_proxies: tuple[Network, ...] = ()

@@ -29,7 +29,7 @@ class SessionCommands:
         outcomes: Outcomes,
     ) -> None:
         self._session_id = session_id
-        self._lock = lock
+        self.lock = lock
         self._channel = channel
         self._commands = commands
         self._outcomes = outcomes
@@ -48,6 +48,9 @@ class SessionCommands:
         Raises:
             StorageUnavailable: it could not be recorded, so nothing was sent.
         """
+        if command.org_id != self.lock.org_id:  # the lock was given away since
+            await self._outcomes.refuse_unsent(command, RefusalReason.REVOKED)
+            return await self._outcomes.find(command.id)
         busy = self._in_hand
         if busy is not None and asyncio.get_running_loop().time() < busy.answer_due_at:
             if busy.command_id != command.id:
@@ -82,7 +85,7 @@ class SessionCommands:
         in_hand = self._in_hand
         if in_hand is None or in_hand.command_id != command_id:
             command = await self._outcomes.find(command_id)
-            if command.lock_id != self._lock.id:
+            if command.lock_id != self.lock.id:
                 raise CommandNotFound
             await self._outcomes.record(command_id, state, reason)
             return
@@ -107,7 +110,7 @@ class SessionCommands:
             session_id=self._session_id,
             issued_at=wire_time(command.requested_at),
             expires_at=wire_time(command.expires_at),
-            open_for_seconds=self._lock.open_for_seconds,
+            open_for_seconds=self.lock.open_for_seconds,
             action="open",
         )
 

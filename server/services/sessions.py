@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from server import clock
 from server.bus.base import Bus
-from server.domain.errors import StorageUnavailable
-from server.domain.locks import Connection, LivenessPolicy, Lock, OfflineReason
-from server.domain.protocol import CloseCode, Hello
+from server.domain.errors import LockOffline, StorageUnavailable
+from server.domain.locks import Connection, LivenessPolicy, Lock, OfflineReason, StoredKey
+from server.domain.protocol import CloseCode, Hello, KeyAction
 from server.services.channel import Channel
 from server.services.lock_session import LockSession, SessionParts
 from server.services.outcomes import Outcomes
@@ -66,6 +66,10 @@ class Sessions:
         """How many locks are online on this node."""
         return len(self._live)
 
+    def live_ids(self) -> list[str]:
+        """The ids of the sessions whose locks are online here."""
+        return [session.id for session in self._live.values()]
+
     def connect(self, lock: Lock, channel: Channel) -> LockSession:
         """Begin a session on an authenticated connection; ``hello`` makes the lock online."""
         session = LockSession(lock, channel, self._parts)
@@ -77,6 +81,31 @@ class Sessions:
         session.end()
         self._connected.discard(session)
         self._detach(session, OfflineReason.CLOSED)
+
+    def refresh(self, lock: Lock) -> None:
+        """The lock was changed: its session, if it is here, goes on with it as it is now."""
+        session = self._live.get(lock.id)
+        if session is not None:
+            session.refresh(lock)
+
+    def send_key(self, lock_id: int, action: KeyAction, key: StoredKey) -> None:
+        """Tell a lock which physical key to store, or to forget.
+
+        Raises:
+            LockOffline: it has no session here.
+            LockTakesNoKeys: it has not said that it understands this.
+            ChannelClosed: its connection is just ending.
+        """
+        session = self._live.get(lock_id)
+        if session is None:
+            raise LockOffline
+        session.send_key(action, key)
+
+    def end_revoked(self, lock_id: int) -> None:
+        """The lock's credential is good no longer: close every connection that it opened here."""
+        for session in [one for one in self._connected if one.lock.id == lock_id]:
+            session.close(CloseCode.CREDENTIAL_REVOKED, "credential revoked")
+            self._detach(session, OfflineReason.CREDENTIAL_REVOKED)
 
     async def drain(self, within_s: float) -> None:
         """Send every lock away to reconnect elsewhere, and record that they are offline."""

@@ -1,9 +1,10 @@
 """Open commands and every step they take."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.commands import CommandState, OpenCommand, Step, predecessors
@@ -28,7 +29,7 @@ class CommandStore:
             False where there is one with its id already; that one is left as it is.
         """
         try:
-            await self._commands.insert_one(_commands.write(command))
+            await self._commands.insert_one(_document(command))
         except DuplicateKeyError:
             return False
         return True
@@ -42,7 +43,7 @@ class CommandStore:
             False where another session has it, or it is not ``queued`` any more: then
             it must not be sent.
         """
-        document = _commands.write(command)
+        document = _document(command)
         for given_by_the_filter in ("_id", "state"):
             del document[given_by_the_filter]
         try:
@@ -105,17 +106,45 @@ class CommandStore:
         cursor = self._commands.find(wanted).limit(limit)
         return [_commands.read(document) async for document in cursor]
 
-    async def list_of_lock(self, lock_id: int, org_id: str, limit: int) -> list[OpenCommand]:
-        """The organisation's newest commands for a lock, newest first."""
-        cursor = self._commands.find({"lockId": lock_id, "orgId": org_id})
-        cursor = cursor.sort("requestedAt", -1).limit(limit)
+    async def list_of_lock(
+        self, lock_id: int, org_id: str, limit: int, before: tuple[datetime, str] | None = None
+    ) -> list[OpenCommand]:
+        """The organisation's newest commands for a lock, newest first.
+
+        ``before`` are the time and the id of the last command that the caller has already.
+        """
+        wanted: Document = {"lockId": lock_id, "orgId": org_id}
+        if before is not None:
+            at, command_id = before
+            wanted["requestedAt"] = {"$lte": at}
+            wanted["$or"] = [{"requestedAt": {"$lt": at}}, {"_id": {"$lt": command_id}}]
+        cursor = self._commands.find(wanted).sort([("requestedAt", -1), ("_id", -1)])
+        return [_commands.read(document) async for document in cursor.limit(limit)]
+
+    async def untold(self, limit: int) -> list[OpenCommand]:
+        """Commands with steps whose events are not recorded yet."""
+        cursor = self._commands.find({"untold": True}).limit(limit)
         return [_commands.read(document) async for document in cursor]
+
+    async def told(self, commands: Sequence[OpenCommand]) -> None:
+        """Note that the events of these commands are recorded, as far as they have come here."""
+        if commands:
+            await self._commands.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": command.id, "history": {"$size": len(command.history)}},
+                        {"$unset": {"untold": ""}},
+                    )
+                    for command in commands
+                ],
+                ordered=False,
+            )
 
     async def _step(
         self, where: Document, state: CommandState, at: datetime, reason: str | None
     ) -> OpenCommand | None:
         step = msgspec.to_builtins(Step(state=state, at=at), builtin_types=(datetime,))
-        changes: Document = {"state": state.value}
+        changes: Document = {"state": state.value, "untold": True}
         if reason is not None:
             changes["reason"] = reason
         document = await self._commands.find_one_and_update(
@@ -124,3 +153,7 @@ class CommandStore:
             return_document=ReturnDocument.AFTER,
         )
         return None if document is None else _commands.read(document)
+
+
+def _document(command: OpenCommand) -> Document:
+    return {**_commands.write(command), "untold": True}

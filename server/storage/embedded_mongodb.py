@@ -70,6 +70,10 @@ class MongodbUnavailable(Exception):
     """No MongoDB could be started; the message says why and what to do about it."""
 
 
+class DataFolderInUse(MongodbUnavailable):
+    """Another process runs a mongod on this data folder."""
+
+
 class _PortTaken(Exception):
     """Somebody else got the port that was tried."""
 
@@ -118,14 +122,27 @@ async def embedded_mongodb(
                     continue
                 with _folder_errors(data_dir):
                     (data_dir / "port").write_text(str(port))
-                uri = f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}&directConnection=true"
                 keeper = asyncio.create_task(_keep_log_small(data_dir))
                 try:
-                    yield uri
+                    yield _uri(port)
                 finally:
                     keeper.cancel()
                 return
     raise MongodbUnavailable(f"No port on 127.0.0.1 stayed free for MongoDB. Try again, {_OR_ELSE}")
+
+
+def uri_of_running_mongodb(data_dir: Path) -> str:
+    """The URI of the mongod that another process runs on ``data_dir``.
+
+    Raises:
+        MongodbUnavailable: nobody has run one there.
+    """
+    with _folder_errors(data_dir):
+        return _uri(int((data_dir / "port").read_text()))
+
+
+def _uri(port: int) -> str:
+    return f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}&directConnection=true"
 
 
 def find_mongod() -> Path:
@@ -205,9 +222,9 @@ def _folder_errors(data_dir: Path) -> Iterator[None]:
         ) from error
 
 
-def _in_use(data_dir: Path, owner: str) -> MongodbUnavailable:
+def _in_use(data_dir: Path, owner: str) -> DataFolderInUse:
     by = f"process {owner}" if owner else "another process"
-    return MongodbUnavailable(
+    return DataFolderInUse(
         f"The data folder {data_dir} is in use by {by}. "
         f"Stop that first, give another folder in LATCHKEY_DATA, {_OR_ELSE}"
     )

@@ -1,21 +1,25 @@
 """The streams of events of locks, each change of state together with its events."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
-from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
-from server.domain.errors import LockNotFound
+from server.domain.errors import ChangedMeanwhile, LockNotFound
 from server.domain.events import EventData, RecordedEvent, event_data, event_type
 from server.domain.secrets import new_id
-from server.storage.mongo import Database, Documents, reports_outages
+from server.storage.mongo import Database, Documents, Transaction, reports_outages
 
-Transaction = AsyncIOMotorClientSession
 Change = Callable[[Transaction], Awaitable[None]]
 """A change of state that takes part in a transaction; it may run again, so it keeps nothing."""
+TellingChange = Callable[[Transaction], Awaitable[Sequence[EventData]]]
+"""A change of state that returns its events."""
+_Told = Callable[[Transaction], Awaitable[Sequence[tuple[str, EventData]]]]
+
+_TRIES = 3
+_DUPLICATE_KEY = 11000
 
 _events = Documents(RecordedEvent)
 
@@ -40,15 +44,72 @@ class EventStore:
             LockNotFound: the lock of an event is gone.
             Exception: whatever ``change`` raises; then nothing happened.
         """
+
+        async def changed(transaction: Transaction) -> Sequence[EventData]:
+            if change is not None:
+                await change(transaction)
+            return events
+
+        return await self.record_outcome(changed, now)
+
+    async def record_outcome(self, change: TellingChange, now: datetime) -> list[RecordedEvent]:
+        """As ``record``, for a change that knows its events only once it is made."""
+
+        async def told(transaction: Transaction) -> list[tuple[str, EventData]]:
+            return [(new_id(), event) for event in await change(transaction)]
+
+        return await self._append(told, now)
+
+    async def record_once(self, event_id: str, event: EventData, now: datetime) -> bool:
+        """Append an event unless one with this id was recorded before.
+
+        Returns:
+            Whether it is new.
+        """
+        return await self.record_each_once({event_id: event}, now) == 1
+
+    async def record_each_once(self, events: Mapping[str, EventData], now: datetime) -> int:
+        """Append those of these events whose ids were not recorded before, all in one go.
+
+        Returns:
+            How many are new.
+
+        Raises:
+            LockNotFound: the lock of an event is gone.
+            ChangedMeanwhile: others record the same events at the same time, again and again.
+        """
+        for _ in range(_TRIES):
+            cursor = self._events.find({"_id": {"$in": list(events)}}, {"_id": 1})
+            known = {document["_id"] async for document in cursor}
+            new = [(event_id, event) for event_id, event in events.items() if event_id not in known]
+            if not new:
+                return 0
+
+            async def told(
+                _: Transaction, new: list[tuple[str, EventData]] = new
+            ) -> list[tuple[str, EventData]]:
+                return new
+
+            try:
+                return len(await self._append(told, now))
+            except BulkWriteError as error:
+                if error.details["writeErrors"][0]["code"] != _DUPLICATE_KEY:
+                    raise
+        raise ChangedMeanwhile
+
+    async def find(self, event_id: str) -> RecordedEvent | None:
+        """The event with that id."""
+        document = await self._events.find_one({"_id": event_id})
+        return None if document is None else _events.read(document)
+
+    async def _append(self, told: _Told, now: datetime) -> list[RecordedEvent]:
         recorded: list[RecordedEvent] = []
 
         async def work(transaction: Transaction) -> None:
             recorded.clear()
-            if change is not None:
-                await change(transaction)
-            by_lock: defaultdict[int, list[EventData]] = defaultdict(list)
-            for event in events:
-                by_lock[event.lock_id].append(event)
+            by_lock: defaultdict[int, list[tuple[str, EventData]]] = defaultdict(list)
+            for event_id, event in await told(transaction):
+                by_lock[event.lock_id].append((event_id, event))
             for lock_id in sorted(by_lock):
                 recorded.extend(await self._number(lock_id, by_lock[lock_id], now, transaction))
             if recorded:
@@ -59,45 +120,12 @@ class EventStore:
             await session.with_transaction(work)
         return recorded
 
-    async def record_once(self, event_id: str, event: EventData, now: datetime) -> bool:
-        """Append an event unless one with this id was recorded before.
-
-        Returns:
-            Whether it is new.
-        """
-
-        async def work(transaction: Transaction) -> None:
-            numbered = await self._number(event.lock_id, [event], now, transaction, event_id)
-            await self._events.insert_one(_events.write(numbered[0]), session=transaction)
-
-        if await self._events.find_one({"_id": event_id}, {"_id": 1}) is not None:
-            return False
-        try:
-            async with await self._client.start_session() as session:
-                await session.with_transaction(work)
-        except DuplicateKeyError:
-            return False
-        return True
-
-    async def count(self, lock_id: int) -> int:
-        """How many events the lock's stream has."""
-        return await self._events.count_documents({"lockId": lock_id})
-
-    async def list_of_lock(
-        self, lock_id: int, after_version: int, limit: int
-    ) -> list[RecordedEvent]:
-        """A lock's events in order, from the one after ``after_version``."""
-        wanted = {"lockId": lock_id, "version": {"$gt": after_version}}
-        cursor = self._events.find(wanted).sort("version", 1).limit(limit)
-        return [_events.read(document) async for document in cursor]
-
     async def _number(
         self,
         lock_id: int,
-        events: Sequence[EventData],
+        events: Sequence[tuple[str, EventData]],
         now: datetime,
         transaction: Transaction,
-        event_id: str | None = None,
     ) -> list[RecordedEvent]:
         lock = await self._locks.find_one_and_update(
             {"_id": lock_id},
@@ -111,7 +139,7 @@ class EventStore:
         first = lock["version"] - len(events) + 1
         return [
             RecordedEvent(
-                id=event_id or new_id(),
+                id=event_id,
                 org_id=lock["orgId"],
                 lock_id=lock_id,
                 version=version,
@@ -119,5 +147,5 @@ class EventStore:
                 recorded_at=now,
                 data=event_data(event),
             )
-            for version, event in enumerate(events, start=first)
+            for version, (event_id, event) in enumerate(events, start=first)
         ]

@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from motor.motor_asyncio import (
+    AsyncIOMotorClient,
+    AsyncIOMotorClientSession,
+    AsyncIOMotorDatabase,
+)
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import (
     ConnectionFailure,
@@ -23,6 +27,8 @@ from server.domain.errors import StorageUnavailable
 Document = dict[str, Any]
 Database = AsyncIOMotorDatabase[Document]
 Client = AsyncIOMotorClient[Document]
+Transaction = AsyncIOMotorClientSession
+"""A session in which several writes happen all together or not at all."""
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 StoreT = TypeVar("StoreT")
@@ -39,6 +45,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
             [("connection.nodeId", ASCENDING)],
             partialFilterExpression={"connection.online": True},
         ),
+        IndexModel([("presenceChanges.at", ASCENDING)], sparse=True),
     ],
     "tempKeys": [
         IndexModel([("orgId", ASCENDING), ("createdAt", DESCENDING)]),
@@ -46,17 +53,29 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("claims.expiresAt", ASCENDING)], sparse=True),
     ],
     "commands": [
-        IndexModel([("lockId", ASCENDING), ("requestedAt", DESCENDING)]),
+        IndexModel([("lockId", ASCENDING), ("requestedAt", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("untold", ASCENDING)], partialFilterExpression={"untold": True}),
         IndexModel(
             [("expiresAt", ASCENDING)],
             partialFilterExpression={"state": {"$in": ["queued", "sent", "accepted"]}},
         ),
     ],
+    "pins": [
+        IndexModel([("locks.lockId", ASCENDING), ("locks.digest", ASCENDING)], unique=True),
+        # An hour later, because this goes by MongoDB's clock.
+        IndexModel([("validUntil", ASCENDING)], expireAfterSeconds=3600),
+    ],
+    "guesses": [IndexModel([("forgetAt", ASCENDING)], expireAfterSeconds=0)],
     "events": [
         IndexModel([("lockId", ASCENDING), ("version", ASCENDING)], unique=True),
-        IndexModel([("orgId", ASCENDING), ("recordedAt", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("orgId", ASCENDING), ("position", ASCENDING)]),
+        IndexModel([("lockId", ASCENDING), ("position", ASCENDING)]),
+        IndexModel([("position", ASCENDING), ("lockId", ASCENDING), ("version", ASCENDING)]),
     ],
-    "reports": [IndexModel([("lockId", ASCENDING), ("receivedAt", DESCENDING)])],
+    "reports": [
+        IndexModel([("lockId", ASCENDING), ("receivedAt", DESCENDING), ("seq", DESCENDING)]),
+        IndexModel([("untold", ASCENDING)], partialFilterExpression={"untold": True}),
+    ],
     "apiKeys": [IndexModel([("digest", ASCENDING)], unique=True)],
 }
 

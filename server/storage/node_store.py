@@ -12,11 +12,16 @@ class NodeStore:
     def __init__(self, database: Database) -> None:
         self._nodes = database["nodes"]
 
-    async def renew(self, node_id: str, lease_until: datetime) -> None:
-        """Say that the node is alive until ``lease_until``."""
-        await self._nodes.update_one(
+    async def renew(self, node_id: str, lease_until: datetime) -> bool:
+        """Say that the node is alive until ``lease_until``.
+
+        Returns:
+            Whether its lease was still there; if not, others may have taken it for lost.
+        """
+        done = await self._nodes.update_one(
             {"_id": node_id}, {"$set": {"leaseUntil": lease_until}}, upsert=True
         )
+        return done.matched_count == 1
 
     async def list_live(self, now: datetime) -> list[str]:
         """The ids of the nodes whose lease has not run out."""

@@ -9,7 +9,10 @@ import msgspec
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
+from server.domain.errors import StorageUnavailable
+from server.domain.lock_news import TOLD
 from server.domain.locks import AckedReports, LatestReading
+from server.domain.protocol import Event, Telemetry
 from server.domain.telemetry import StoredReport, latest_reading
 from server.storage.mongo import Database, Document, reports_outages
 
@@ -29,6 +32,9 @@ class ReportStore:
 
         Returns:
             How many were new.
+
+        Raises:
+            StorageUnavailable: not all of them are certainly durable.
         """
         try:
             done = await self._reports.insert_many(
@@ -36,6 +42,8 @@ class ReportStore:
             )
         except BulkWriteError as error:
             details: Mapping[str, Any] = error.details
+            if details["writeConcernErrors"]:
+                raise StorageUnavailable from error
             if any(failed["code"] != _DUPLICATE_KEY for failed in details["writeErrors"]):
                 raise
             return int(details["nInserted"])
@@ -61,20 +69,65 @@ class ReportStore:
 
     async def list_of_lock(self, lock_id: int, org_id: str, limit: int) -> list[Document]:
         """The organisation's newest reports of a lock, newest first, as they are stored."""
-        cursor = self._reports.find({"lockId": lock_id, "orgId": org_id}, {"_id": 0})
-        return [document async for document in cursor.sort("receivedAt", -1).limit(limit)]
+        wanted = {"lockId": lock_id, "orgId": org_id}
+        cursor = self._reports.find(wanted, {"_id": 0, "untold": 0}).sort("receivedAt", -1)
+        return [document async for document in cursor.limit(limit)]
+
+    async def list_readings(
+        self,
+        lock_id: int,
+        org_id: str,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[StoredReport]:
+        """The organisation's newest readings of a lock, newest first, by when they came in."""
+        wanted: Document = {"lockId": lock_id, "orgId": org_id, "type": "telemetry"}
+        window = {"$gte": since, "$lt": until}
+        window = {bound: instant for bound, instant in window.items() if instant is not None}
+        if window:
+            wanted["receivedAt"] = window
+        cursor = self._reports.find(wanted).sort([("receivedAt", -1), ("seq", -1)]).limit(limit)
+        return [_stored(document) async for document in cursor]
+
+    async def untold(self, limit: int) -> list[StoredReport]:
+        """Reports whose events are not recorded yet."""
+        cursor = self._reports.find({"untold": True}).limit(limit)
+        return [_stored(document) async for document in cursor]
+
+    async def told(self, reports: Sequence[StoredReport]) -> None:
+        """Note that the events of these reports are recorded."""
+        if reports:
+            ids = [_id(stored) for stored in reports]
+            await self._reports.update_many({"_id": {"$in": ids}}, {"$unset": {"untold": ""}})
 
 
 def _document(stored: StoredReport) -> Document:
     document: Document = msgspec.to_builtins(stored.report, builtin_types=(datetime,))
+    if isinstance(stored.report, Event) and stored.report.event in TOLD:
+        document["untold"] = True
     document.update(
-        _id={"lockId": stored.lock_id, "epoch": stored.epoch, "seq": stored.report.seq},
+        _id=_id(stored),
         lockId=stored.lock_id,
         orgId=stored.org_id,
         epoch=stored.epoch,
         receivedAt=stored.received_at,
     )
     return document
+
+
+def _id(stored: StoredReport) -> Document:
+    return {"lockId": stored.lock_id, "epoch": stored.epoch, "seq": stored.report.seq}
+
+
+def _stored(document: Document) -> StoredReport:
+    return StoredReport(
+        lock_id=document["lockId"],
+        org_id=document["orgId"],
+        epoch=document["epoch"],
+        received_at=document["receivedAt"],
+        report=msgspec.convert(document, Telemetry | Event),
+    )
 
 
 def _update_reading(lock_id: int, reading: LatestReading) -> UpdateOne:

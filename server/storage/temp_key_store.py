@@ -3,10 +3,12 @@
 from datetime import datetime
 
 import msgspec
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
-from server.domain.errors import KeyUsedUp, TempKeyNotFound
+from server.domain.errors import AlreadyExists, ChangedMeanwhile, KeyUsedUp, TempKeyNotFound
 from server.domain.temp_keys import SAME_TAP, Claim, TempKey, check_key, claim_for_same_tap
-from server.storage.mongo import Database, Document, Documents, reports_outages
+from server.storage.mongo import Database, Document, Documents, Transaction, reports_outages
 
 _keys = Documents(TempKey, id_name="uuid")
 
@@ -18,9 +20,16 @@ class TempKeyStore:
     def __init__(self, database: Database) -> None:
         self._keys = database["tempKeys"]
 
-    async def insert(self, key: TempKey) -> None:
-        """Add a key; its uuid is random and so never taken."""
-        await self._keys.insert_one(_keys.write(key))
+    async def insert(self, key: TempKey, transaction: Transaction | None = None) -> None:
+        """Add a key.
+
+        Raises:
+            AlreadyExists: its uuid is taken.
+        """
+        try:
+            await self._keys.insert_one(_keys.write(key), session=transaction)
+        except DuplicateKeyError as error:
+            raise AlreadyExists("There is a key with this uuid already") from error
 
     async def find(self, key_uuid: str) -> TempKey:
         """The key with that uuid, whoever's it is: for a guest, who knows nothing else.
@@ -45,22 +54,60 @@ class TempKeyStore:
         """The keys that one caller has issued, newest first."""
         return await self._list({"createdBy": creator})
 
-    async def revoke(self, key_uuid: str, org_id: str, now: datetime) -> TempKey:
-        """Set ``revokedAt`` where it is not set.
+    async def update(self, before: TempKey, after: TempKey, transaction: Transaction) -> None:
+        """Write down those fields in which ``after`` differs; uses that are taken stay taken.
+
+        Raises:
+            ChangedMeanwhile: one of these fields is not as it was in ``before``.
+        """
+        old, new = _keys.write(before), _keys.write(after)
+        names = [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]
+        done = await self._keys.update_one(
+            {"_id": after.uuid, "orgId": after.org_id, **{name: old.get(name) for name in names}},
+            [{"$set": {name: {"$literal": new.get(name)} for name in names}}],
+            session=transaction,
+        )
+        if done.matched_count == 0:
+            raise ChangedMeanwhile("The key was changed at the same time. Please try again")
+
+    async def revoke(
+        self, key_uuid: str, org_id: str, now: datetime, transaction: Transaction | None = None
+    ) -> None:
+        """Set ``revokedAt``.
+
+        Raises:
+            ChangedMeanwhile: it is set already.
+        """
+        done = await self._keys.update_one(
+            {"_id": key_uuid, "orgId": org_id, "revokedAt": None},
+            {"$set": {"revokedAt": now}},
+            session=transaction,
+        )
+        if done.matched_count == 0:
+            raise ChangedMeanwhile("The key is revoked already")
+
+    async def take_use(
+        self, key_uuid: str, org_id: str, now: datetime, transaction: Transaction
+    ) -> TempKey:
+        """Take one use of the key without a command of ours: somebody else opens the door.
 
         Returns:
-            The key as it was before.
+            The key with this use counted.
 
         Raises:
             TempKeyNotFound: the organisation has no such key.
+            KeyRefused: ``check_key`` says why it may not be used at ``now``.
         """
         document = await self._keys.find_one_and_update(
-            {"_id": key_uuid, "orgId": org_id},
-            [{"$set": {"revokedAt": {"$ifNull": ["$revokedAt", now]}}}],
+            {"_id": key_uuid, "orgId": org_id, **_usable(now)},
+            {"$inc": {"usedCount": 1}},
+            return_document=ReturnDocument.AFTER,
+            session=transaction,
         )
-        if document is None:
-            raise TempKeyNotFound
-        return _keys.read(document)
+        if document is not None:
+            return _keys.read(document)
+        check_key(await self.find(key_uuid), now)
+        raise TempKeyNotFound
 
     async def claim_use(self, key_uuid: str, claim: Claim) -> Claim:
         """Take one use of the key for a command, unless the same tap took one already.
@@ -82,10 +129,7 @@ class TempKeyStore:
             )
         usable = {
             "_id": key_uuid,
-            "revokedAt": None,
-            "validFrom": {"$lte": claim.at},
-            "validUntil": {"$gt": claim.at},
-            "$or": [{"maxUses": None}, {"$expr": {"$lt": ["$usedCount", "$maxUses"]}}],
+            **_usable(claim.at),
             "claims": {"$not": {"$elemMatch": {"$or": same_tap}}},
         }
         taken = await self._keys.update_one(
@@ -132,3 +176,13 @@ class TempKeyStore:
     async def _list(self, wanted: Document) -> list[TempKey]:
         cursor = self._keys.find(wanted).sort("createdAt", -1)
         return [_keys.read(document) async for document in cursor]
+
+
+def _usable(at: datetime) -> Document:
+    """What ``check_key`` asks of a key, as a filter."""
+    return {
+        "revokedAt": None,
+        "validFrom": {"$lte": at},
+        "validUntil": {"$gt": at},
+        "$or": [{"maxUses": None}, {"$expr": {"$lt": ["$usedCount", "$maxUses"]}}],
+    }

@@ -454,7 +454,7 @@ def test_the_button_is_there_exactly_when_the_key_may_open_the_door(
             make_lock(online=False),
             Outcome.WAITING,
             "Waiting for the lock",
-            "The lock is offline, so nothing has been sent to it yet.",
+            "The lock is offline. Your open command waits for it, for a few seconds only.",
         ),
         (
             # only the session that has it in hand could say that it was not sent
@@ -839,17 +839,6 @@ def test_every_error_a_guest_may_meet_has_words_of_its_own(
 def test_an_unheard_of_error_has_words_too() -> None:
     words = error_words("unheard_of")
     assert (words.title, words.message) == ("Something went wrong", "It is our fault, not yours.")
-
-
-def test_docs_page_lists_the_routes() -> None:
-    class Route:
-        method = "GET"
-        path = "/temp-keys/{uuid}"
-        access = "guest"
-        summary = "The page of a key."
-
-    page = words_of(render("docs.html", routes=[Route()]))
-    assert "GET /temp-keys/{uuid} The page of a key. For: guest" in page
 
 
 ASSETS = ("latchkey.css", "latchkey.js", "favicon.svg")

@@ -1,0 +1,207 @@
+"""What an operator does at a shell: organisations, API keys, locks and temp keys."""
+
+import argparse
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import segno
+
+from server import clock
+from server.app import open_administration
+from server.domain.organizations import Operator
+from server.domain.temp_keys import NewDoor, NewTempKey
+from server.services.provisioning import NewLock
+from server.services.registry import Services
+from server.settings import Settings
+from server.storage.embedded_mongodb import (
+    DataFolderInUse,
+    embedded_mongodb,
+    uri_of_running_mongodb,
+)
+
+Run = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, None]]
+
+
+def add_commands(commands: Any) -> None:
+    """Add the administration commands to the command line's sub-parsers."""
+    _add_organization_commands(commands)
+    _add_api_key_commands(commands)
+    _add_lock_commands(commands)
+    _add_temp_key_commands(commands)
+
+
+def _add_organization_commands(commands: Any) -> None:
+    group = commands.add_parser("org", help="organisations").add_subparsers(required=True)
+    create = _command(group, "create", _create_organization, "add an organisation")
+    create.add_argument("name")
+    _command(group, "list", _list_organizations, "list the organisations")
+
+
+def _add_api_key_commands(commands: Any) -> None:
+    group = commands.add_parser("key", help="API keys").add_subparsers(required=True)
+    issue = _command(group, "issue", _issue_api_key, "issue an API key, shown only this once")
+    issue.add_argument("--expires-in-days", type=float, help="good for so long (for good)")
+    rotate = _command(group, "rotate", _rotate_api_key, "issue an API key in place of the others")
+    rotate.add_argument(
+        "--overlap-minutes", type=float, default=0, help="how long the others stay good (0)"
+    )
+    revoke = _command(group, "revoke", _revoke_api_keys, "end all API keys at once")
+    listing = _command(group, "list", _list_api_keys, "list the API keys that are good, masked")
+    for command in (issue, rotate, revoke, listing):
+        whose = command.add_mutually_exclusive_group(required=True)
+        whose.add_argument("--org", help="the organisation's id")
+        whose.add_argument("--super", action="store_true", help="the key to all organisations")
+
+
+def _add_lock_commands(commands: Any) -> None:
+    group = commands.add_parser("lock", help="locks").add_subparsers(required=True)
+    create = _command(group, "create", _create_lock, "add a lock; its token is shown only once")
+    create.add_argument("name")
+    create.add_argument("--time-zone", default="UTC", help="the door's IANA zone (UTC)")
+    create.add_argument("--id", type=int, help="the lock's number (the next free one)")
+    listing = _command(group, "list", _list_locks, "list the locks")
+    credential = _command(group, "credential", _issue_device_token, "replace a device token")
+    credential.add_argument("lock", type=int, help="the lock's number")
+    for command in (create, listing, credential):
+        command.add_argument("--org", required=True, help="the organisation's id")
+
+
+def _add_temp_key_commands(commands: Any) -> None:
+    group = commands.add_parser("temp-key", help="temp keys").add_subparsers(required=True)
+    create = _command(group, "create", _create_temp_key, "issue a temp key: a link and a QR code")
+    create.add_argument("--org", required=True, help="the organisation's id")
+    create.add_argument("--lock", type=int, action="append", required=True, help="again for more")
+    create.add_argument("--hours", type=float, default=24, help="valid from now for so long (24)")
+    create.add_argument("--uses", type=int, help="how often it opens (as often as wanted)")
+    create.add_argument(
+        "--url", default="http://127.0.0.1:8080", help="where guests reach the server"
+    )
+
+
+def _command(group: Any, name: str, run: Run, said: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = group.add_parser(name, help=said, description=said)
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=run)
+    return command
+
+
+@asynccontextmanager
+async def _administration(settings: Settings) -> AsyncIterator[Services]:
+    """On the MongoDB of the settings, or the server's own: running, or started for this."""
+    if settings.mongodb_uri is not None:
+        async with open_administration(settings, settings.mongodb_uri.reveal()) as services:
+            yield services
+        return
+    try:
+        running = embedded_mongodb(settings.data_dir)
+        uri = await running.__aenter__()
+    except DataFolderInUse:
+        uri = uri_of_running_mongodb(settings.data_dir)
+        async with open_administration(settings, uri) as services:
+            yield services
+        return
+    try:
+        async with open_administration(settings, uri) as services:
+            yield services
+    finally:
+        await running.__aexit__(None, None, None)
+
+
+async def _create_organization(settings: Settings, options: argparse.Namespace) -> None:
+    async with _administration(settings) as services:
+        _print(options, await services.provisioning.create_organization(options.name))
+
+
+async def _list_organizations(settings: Settings, options: argparse.Namespace) -> None:
+    async with _administration(settings) as services:
+        for organization in await services.provisioning.list_organizations():
+            _print(options, organization)
+
+
+async def _issue_api_key(settings: Settings, options: argparse.Namespace) -> None:
+    days = options.expires_in_days
+    expires_at = None if days is None else clock.now() + timedelta(days=days)
+    async with _administration(settings) as services:
+        secret = await services.provisioning.issue_api_key(options.org, expires_at)
+        _print(options, {"apiKey": secret})
+
+
+async def _rotate_api_key(settings: Settings, options: argparse.Namespace) -> None:
+    overlap = timedelta(minutes=options.overlap_minutes)
+    async with _administration(settings) as services:
+        secret = await services.provisioning.rotate_api_key(options.org, overlap)
+        _print(options, {"apiKey": secret})
+
+
+async def _revoke_api_keys(settings: Settings, options: argparse.Namespace) -> None:
+    async with _administration(settings) as services:
+        count = await services.provisioning.revoke_api_keys(options.org)
+        _print(options, {"revoked": count})
+
+
+async def _list_api_keys(settings: Settings, options: argparse.Namespace) -> None:
+    async with _administration(settings) as services:
+        for key in await services.provisioning.list_api_keys(options.org):
+            _print(
+                options,
+                {
+                    "apiKey": key.masked,
+                    "createdAt": key.created_at,
+                    "expiresAt": key.expires_at,
+                    "revokedAt": key.revoked_at,
+                },
+            )
+
+
+async def _create_lock(settings: Settings, options: argparse.Namespace) -> None:
+    wanted = NewLock(name=options.name, time_zone=options.time_zone, id=options.id)
+    async with _administration(settings) as services:
+        provisioning = services.provisioning
+        lock = await provisioning.create_lock(options.org, wanted)
+        token = await provisioning.issue_device_token(options.org, lock.id)
+        _print(options, {"lockId": lock.id, "uuid": lock.uuid, "token": token})
+
+
+async def _list_locks(settings: Settings, options: argparse.Namespace) -> None:
+    async with _administration(settings) as services:
+        for lock in await services.provisioning.list_locks(options.org):
+            _print(
+                options,
+                {"lockId": lock.id, "name": lock.name, "online": lock.connection.online},
+            )
+
+
+async def _issue_device_token(settings: Settings, options: argparse.Namespace) -> None:
+    async with _administration(settings) as services:
+        token = await services.provisioning.issue_device_token(options.org, options.lock)
+        _print(options, {"lockId": options.lock, "token": token})
+
+
+async def _create_temp_key(settings: Settings, options: argparse.Namespace) -> None:
+    now = clock.now()
+    wanted = NewTempKey(
+        valid_from=now,
+        valid_until=now + timedelta(hours=options.hours),
+        doors=[NewDoor(lock_id=lock_id) for lock_id in options.lock],
+        max_uses=options.uses,
+    )
+    operator = Operator(org_id=options.org, name="shell")
+    async with _administration(settings) as services:
+        key = (await services.temp_keys.create(operator, wanted)).key
+    link = f"{options.url.rstrip('/')}/temp-keys/{key.uuid}"
+    _print(options, {"uuid": key.uuid, "link": link, "validUntil": key.valid_until})
+    if not options.json:
+        segno.make(link, error="m").terminal(out=sys.stdout, compact=True)
+
+
+def _print(options: argparse.Namespace, answer: Any) -> None:
+    fields: dict[str, Any] = msgspec.to_builtins(answer)
+    if options.json:
+        print(json.dumps(fields))
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in fields.items() if value is not None))

@@ -1,0 +1,245 @@
+"""The guest's way from link to open door, in a real browser."""
+
+import gzip
+
+from playwright.async_api import Request
+
+from server.domain.temp_keys import NewDoor
+from tests.browser.conftest import Phone
+from tests.house import House, until
+from tests.journeys.bare_lock import BareLock
+
+INITIAL_WINDOW = 14 * 1024
+"""What a server may send in its first round trip (ten packets of TCP)."""
+
+
+async def test_a_tap_on_the_button_ends_on_a_page_that_says_the_door_is_open(
+    house: House, phone: Phone
+) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.screenshot("key")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("The door is open")
+        await phone.screenshot("opened")
+    assert f"/temp-keys/{key.uuid}/confirmation?" in phone.page.url
+    assert len(lock.openings) == 1
+
+
+async def test_the_confirmation_follows_the_lock_without_reloading_and_then_stops(
+    house: House, phone: Phone
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    key = await house.key(lock)
+    pages: list[str] = []
+    streams_ended: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/confirmation/stream" in request.url:
+            streams_ended.append(request.url)
+
+    phone.page.on("requestfinished", note)
+    phone.page.on("requestfailed", note)
+    async with lock.online() as connection:
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("Sent to the lock")
+        await phone.screenshot("sent")
+        phone.page.on("framenavigated", lambda frame: pages.append(frame.url))
+        command = await connection.hear("command")
+        await connection.result(command["id"], "accepted")
+        await phone.wait_for_heading("The lock has it")
+        await phone.screenshot("accepted")
+        await connection.result(command["id"], "opened")
+        await phone.wait_for_heading("The door is open")
+
+        async def stream_ended() -> list[str]:
+            return streams_ended
+
+        await until(stream_ended)
+    assert pages == []
+    assert await phone.page.title() == "The door is open · Latchkey"
+    assert await phone.page.locator("#status").get_attribute("data-final") == "true"
+
+
+async def test_without_script_the_form_and_its_pages_do_the_same(
+    house: House, phone_without_script: Phone
+) -> None:
+    phone = phone_without_script
+    lock = BareLock(house.url, await house.device())
+    key = await house.key(lock)
+    async with lock.online() as connection:
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("Sent to the lock")
+        command = await connection.hear("command")
+        await connection.result(command["id"], "opened")
+        await phone.wait_for_heading("The door is open")
+        await phone.screenshot("opened-without-script")
+    assert await phone.page.locator('meta[http-equiv="refresh"]').count() == 0
+
+
+async def test_a_double_tap_opens_once(house: House, phone: Phone) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.page.get_by_role("button", name="Open Front door").dblclick()
+        await phone.wait_for_heading("The door is open")
+    assert len(lock.openings) == 1
+    assert await house.used_count(key) == 1
+
+
+async def test_a_double_tap_without_script_opens_once(
+    house: House, phone_without_script: Phone
+) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        await phone_without_script.visit(f"/temp-keys/{key.uuid}")
+        await phone_without_script.page.get_by_role("button", name="Open Front door").dblclick()
+        await phone_without_script.wait_for_heading("The door is open")
+    assert len(lock.openings) == 1
+    assert await house.used_count(key) == 1
+
+
+async def test_reloading_the_confirmation_opens_nothing(house: House, phone: Phone) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("The door is open")
+        await phone.page.reload()
+        await phone.wait_for_heading("The door is open")
+    assert len(lock.openings) == 1
+
+
+async def test_going_back_and_forward_opens_nothing(house: House, phone: Phone) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("The door is open")
+        await phone.page.go_back()
+        await phone.wait_for_heading("Your key to Front door")
+        button = phone.page.get_by_role("button", name="Open Front door")
+        assert await button.is_enabled()
+        await phone.page.go_forward()
+        await phone.wait_for_heading("The door is open")
+    assert len(lock.openings) == 1
+
+
+async def test_the_way_back_to_the_key_leads_to_a_second_opening(
+    house: House, phone: Phone
+) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("The door is open")
+        await phone.page.get_by_role("link", name="Back to your key").click()
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("The door is open")
+    assert len(lock.openings) == 2
+
+
+async def test_the_door_opens_by_keyboard_alone(house: House, phone: Phone) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    keyboard = phone.page.keyboard
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await keyboard.press("Tab")
+        focused = phone.page.locator(":focus")
+        assert await focused.inner_text() == "Skip to the content"
+        await keyboard.press("Tab")
+        assert await focused.inner_text() == "Open Front door"
+        await phone.screenshot("key-by-keyboard")
+        await keyboard.press("Enter")
+        await phone.wait_for_heading("The door is open")
+    assert len(lock.openings) == 1
+
+
+async def test_an_offline_lock_is_told_before_and_after_the_tap(house: House, phone: Phone) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    await phone.visit(f"/temp-keys/{key.uuid}")
+    await phone.page.get_by_text("This lock is offline").wait_for()
+    await phone.screenshot("key-offline")
+    await phone.tap("Open Front door")
+    await phone.wait_for_heading("Waiting for the lock")
+    await phone.screenshot("waiting")
+    await phone.wait_for_heading("The lock was offline")
+    await phone.screenshot("offline")
+    async with lock.connected():
+        await lock.report(battery=50)
+    assert lock.openings == []
+
+
+async def test_an_unanswered_opening_ends_on_a_page_that_does_not_guess(
+    house: House, phone: Phone
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    key = await house.key(lock)
+    async with lock.online():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("No answer from the lock")
+        await phone.screenshot("unconfirmed")
+
+
+async def test_a_phone_without_signal_says_so_and_goes_on_by_itself(
+    house: House, phone: Phone
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    key = await house.key(lock)
+    async with lock.online() as connection:
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        command = await connection.hear("command")
+        await phone.wait_for_heading("Sent to the lock")
+        await phone.page.context.set_offline(True)
+        await phone.page.get_by_text("Your phone has no signal").wait_for()
+        await phone.screenshot("no-signal")
+        await connection.result(command["id"], "opened")
+        await phone.page.context.set_offline(False)
+        await phone.wait_for_heading("The door is open")
+    assert await phone.page.locator("#signal").inner_text() == ""
+    phone.complaints.clear()  # the browser's own, about the requests that did not get through
+
+
+async def test_each_of_two_doors_opens_with_its_own_button(house: House, phone: Phone) -> None:
+    gate, flat = await house.lock("Gate"), await house.lock("Flat")
+    doors = [
+        NewDoor(lock_id=gate.lock_id, label="Street gate"),
+        NewDoor(lock_id=flat.lock_id, label="Flat 4"),
+    ]
+    key = await house.key(doors=doors)
+    async with gate.connected(), flat.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.screenshot("key-two-doors")
+        await phone.tap("Open Flat 4")
+        await phone.wait_for_heading("The door is open")
+    assert (len(gate.openings), len(flat.openings)) == (0, 1)
+
+
+async def test_the_key_its_style_and_its_script_fit_into_the_first_round_trip(
+    house: House,
+) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        page = await house.visit(f"/temp-keys/{key.uuid}")
+        confirmation = await house.visit((await house.tap_open(key)).location)
+    links = [str(link["href"]) for link in page.html.select('link[rel="stylesheet"]')]
+    scripts = [str(script["src"]) for script in page.html.select("script")]
+    assets = [(await house.fetch(path)).response.body for path in links + scripts]
+    assert (len(links), len(scripts)) == (1, 1)
+    for shown in (page, confirmation):
+        sizes = [len(gzip.compress(body)) for body in (shown.response.body, *assets)]
+        assert sum(sizes) <= INITIAL_WINDOW

@@ -1,0 +1,44 @@
+"""What the tests of faults run on: processes, with the tests' MongoDB behind a proxy."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pymongo.uri_parser import parse_uri
+from tornado.ioloop import IOLoop
+
+from server.services.provisioning import Provisioning
+from server.settings import Settings
+from server.storage import mongo
+from server.storage.lock_store import LockStore
+from server.storage.organization_store import OrganizationStore
+from tests.faults.processes import Site
+from tests.faults.proxy import Proxy, in_front_of
+
+
+@pytest.fixture
+def to_mongodb(io_loop: IOLoop, mongodb_uri: str) -> Iterator[Proxy]:
+    """The network between the server and MongoDB."""
+    host, port = parse_uri(mongodb_uri)["nodelist"][0]
+    proxy = in_front_of(host, port)
+    yield io_loop.run_sync(proxy.__aenter__)
+    io_loop.run_sync(lambda: proxy.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def site(
+    io_loop: IOLoop,
+    database: mongo.Database,
+    settings: Settings,
+    to_mongodb: Proxy,
+    tmp_path: Path,
+) -> Iterator[Site]:
+    """An organisation whose server is not started yet; it reaches MongoDB by the proxy."""
+    provisioning = Provisioning(OrganizationStore(database), LockStore(database))
+    variables = {
+        "LATCHKEY_MONGODB_URI": f"mongodb://127.0.0.1:{to_mongodb.port}/?directConnection=true",
+        "LATCHKEY_MONGODB_DATABASE": settings.mongodb_database,
+    }
+    site = io_loop.run_sync(lambda: Site.build(tmp_path, provisioning, variables))
+    yield site
+    io_loop.run_sync(site.close)

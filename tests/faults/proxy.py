@@ -1,0 +1,134 @@
+"""A TCP proxy that can be told to be a bad network."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+_CHUNK = 64 * 1024
+
+
+class Way:
+    """One direction through the proxy."""
+
+    def __init__(self) -> None:
+        self.delay_s = 0.0
+        """How long each piece is held up."""
+        self.dropping = False
+        """Whether what comes is thrown away."""
+        self.sprung = asyncio.Event()
+        """Set once the pattern of ``stall_at`` has come."""
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._trap: bytes | None = None
+
+    def stall(self) -> None:
+        """Keep what comes from now on, until ``flow``."""
+        self._flowing.clear()
+
+    def stall_at(self, pattern: bytes) -> None:
+        """Stall at the first piece that contains ``pattern``, which is kept as well."""
+        self._trap = pattern
+        self.sprung.clear()
+
+    def flow(self) -> None:
+        """Pass everything on again, beginning with what was kept."""
+        self._trap = None
+        self._flowing.set()
+
+    async def passes(self, piece: bytes) -> bool:
+        """Wait until a piece may go on; False where it is thrown away."""
+        if self._trap is not None and self._trap in piece:
+            self._trap = None
+            self.stall()
+            self.sprung.set()
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        await self._flowing.wait()
+        return not self.dropping
+
+
+class Proxy:
+    """Stands in front of one server; see ``in_front_of``."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._listener: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self.port = 0
+        """Where it listens, on 127.0.0.1."""
+        self.to_server = Way()
+        self.to_client = Way()
+
+    async def let_in(self) -> None:
+        """Accept connections, again."""
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def keep_out(self) -> None:
+        """Refuse connections, and cut those that there are."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Cut all connections; what was kept of them is lost."""
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def stall(self) -> None:
+        """Keep everything, both ways."""
+        self.to_server.stall()
+        self.to_client.stall()
+
+    def flow(self) -> None:
+        """Pass everything on again, both ways."""
+        self.to_server.flow()
+        self.to_client.flow()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._connect(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
+        try:
+            far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+            writers.append(far_writer)
+            pipes = [
+                asyncio.create_task(_pipe(reader, far_writer, self.to_server)),
+                asyncio.create_task(_pipe(far_reader, writer, self.to_client)),
+            ]
+            try:
+                await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pipe in pipes:
+                    pipe.cancel()
+                await asyncio.gather(*pipes, return_exceptions=True)
+        except OSError:
+            pass  # the far side is away: the near side sees its connection end
+        finally:
+            for each in writers:
+                each.transport.abort()
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
+    with suppress(OSError):
+        while piece := await reader.read(_CHUNK):
+            if await way.passes(piece):
+                writer.write(piece)
+                await writer.drain()
+
+
+@asynccontextmanager
+async def in_front_of(host: str, port: int) -> AsyncIterator[Proxy]:
+    """A proxy in front of the server at that address."""
+    proxy = Proxy(host, port)
+    await proxy.let_in()
+    try:
+        yield proxy
+    finally:
+        await proxy.keep_out()

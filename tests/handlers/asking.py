@@ -1,0 +1,57 @@
+"""The callers of a server: who they are, and how they ask."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import msgspec
+
+from tests.conftest import JWT_SECRET
+from tests.house import House, Page
+
+UUID_1 = "0b9a3c1e-5f0e-4c57-9a0e-111111111111"
+UUID_2 = "0b9a3c1e-5f0e-4c57-9a0e-222222222222"
+
+
+def token_of(user_id: str) -> str:
+    """The token of a user, who may own locks."""
+    claims = {
+        "sub": user_id,
+        "iss": "latchkey",
+        "aud": "latchkey",
+        "exp": datetime.now(UTC) + timedelta(minutes=5),
+    }
+    return jwt.encode(claims, JWT_SECRET, algorithm="HS256")
+
+
+class Callers:
+    """Everybody who may ask, by name; each asks with credentials of its own."""
+
+    def __init__(self, house: House, headers: Mapping[str, dict[str, str]]) -> None:
+        self._house = house
+        self._headers = headers
+
+    @classmethod
+    async def of(cls, house: House) -> "Callers":
+        """The callers of a house, with strangers among them."""
+        provisioning = house.services.provisioning
+        other = await provisioning.create_organization("Other house")
+        return cls(
+            house,
+            {
+                "organisation": {"X_API_Key": house.api_key},
+                "other organisation": {"X_API_Key": await provisioning.issue_api_key(other.id)},
+                "super": {"X_API_Key": await provisioning.issue_api_key(None)},
+                "owner": {"Authorization": f"Bearer {token_of('owner')}"},
+                "other owner": {"Authorization": f"Bearer {token_of('somebody else')}"},
+                "nobody": {},
+            },
+        )
+
+    async def ask(self, who: str, method: str, path: str, body: Any = None) -> Page:
+        """Ask as ``who``; a body is sent as JSON, unless it is bytes."""
+        encoded = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        return await self._house.fetch(
+            path, method, encoded, Content_Type="application/json", **self._headers[who]
+        )

@@ -1,0 +1,164 @@
+"""Whether a lock is shown online: its connection's liveness decides, and nothing else."""
+
+import asyncio
+from datetime import datetime
+
+import pytest
+
+from server.settings import Settings
+from tests.house import Device, House
+from tests.journeys.bare_lock import BareConnection, BareLock
+
+ROUNDS = 100
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+async def test_hello_makes_a_lock_online(house: House) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.connection() as connection:
+        before = await house.connection(lock)
+        await connection.hello()
+        after = await house.connection(lock)
+    assert (before["online"], after["online"]) == (False, True)
+    assert after["firmware"] == "1.0"
+
+
+async def test_a_welcome_says_how_liveness_is_measured(house: House, settings: Settings) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        welcome = connection.welcome
+    assert welcome["heartbeatSeconds"] == settings.heartbeat_s
+    assert welcome["offlineAfterSeconds"] == settings.offline_after_s
+
+
+async def test_a_goodbye_makes_a_lock_offline_because_it_closed(house: House) -> None:
+    lock = await house.lock()
+    async with lock.connected():
+        assert (await house.connection(lock))["online"]
+    connection = await house.until_offline(lock)
+    assert connection["offlineReason"] == "closed"
+
+
+async def test_a_connection_that_breaks_makes_a_lock_offline_because_it_closed(
+    house: House,
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        connection.drop()
+        presence = await house.until_offline(lock)
+    assert presence["offlineReason"] == "closed"
+
+
+async def test_a_silent_lock_is_offline_by_timeout_within_the_promised_time(
+    house: House, settings: Settings
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        connection.stop_reading()
+        presence = await house.until_offline(lock)
+    silent_for = seconds_between(presence["lastSeenAt"], presence["since"])
+    assert presence["offlineReason"] == "timeout"
+    assert silent_for <= settings.offline_after_s
+
+
+async def test_a_lock_that_answers_pings_stays_online_though_it_says_nothing(
+    house: House, settings: Settings
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        with pytest.raises(TimeoutError):
+            await house.until_offline(lock, settings.offline_after_s * 1.5)
+        assert await connection.still_answers()
+
+
+async def test_a_lock_that_comes_back_from_silence_is_online_again(house: House) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        connection.stop_reading()
+        await house.until_offline(lock)
+        connection.read_again()
+        await connection.closed()
+    async with lock.online():
+        presence = await house.connection(lock)
+    assert presence["online"]
+
+
+async def test_no_reading_is_taken_as_proof_of_life(house: House) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        await connection.reading(1, battery=50)
+        await connection.hear("ack")
+        connection.drop()
+        await house.until_offline(lock)
+        assert not (await house.connection(lock))["online"]
+
+
+async def test_a_new_connection_supersedes_the_old_one(house: House) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as old, lock.online() as new:
+        assert await old.closed() == 4000
+        assert await new.still_answers()
+        assert (await house.connection(lock))["online"]
+
+
+async def test_what_the_superseded_connection_still_says_does_not_count(house: House) -> None:
+    lock = BareLock(house.url, await house.device())
+    key = await house.key(lock)
+    async with lock.online() as old:
+        tapped = asyncio.create_task(house.tap_open(key))
+        command = await old.hear("command")
+        await tapped
+        async with lock.connection() as new:
+            await asyncio.gather(new.hello(), old.result(command["id"], "refused", reason="late"))
+            await old.closed()
+            shown = await house.command(command["id"])
+    assert shown["state"] in ("sent", "refused")  # refused where it was said before the hello
+    assert len(shown["history"]) == (2 if shown["state"] == "sent" else 3)
+
+
+async def test_the_late_goodbye_of_an_old_connection_never_marks_the_lock_offline(
+    house: House,
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    for _ in range(ROUNDS):
+        async with lock.online() as old, lock.connection() as new:
+            await asyncio.gather(new.hello(), old.socket.close(1000))
+            assert await new.still_answers()
+            assert (await house.connection(lock))["online"]
+
+
+async def hello_or_close(connection: BareConnection) -> bool:
+    try:
+        await connection.hello()
+        return await connection.still_answers()
+    except Exception:
+        return False
+
+
+async def test_of_two_connections_that_say_hello_at_once_exactly_one_stays(house: House) -> None:
+    device: Device = await house.device()
+    lock = BareLock(house.url, device)
+    for _ in range(ROUNDS // 4):
+        async with lock.connection() as first, lock.connection() as second:
+            await asyncio.gather(hello_or_close(first), hello_or_close(second))
+            closings = [asyncio.create_task(each.closed()) for each in (first, second)]
+            done, open_still = await asyncio.wait(closings, return_when=asyncio.FIRST_COMPLETED)
+            assert [closing.result() for closing in done] == [4000]
+            assert len(open_still) == 1
+            for closing in open_still:
+                closing.cancel()
+            assert (await house.connection(lock))["online"]
+
+
+async def test_a_lock_that_flaps_ends_as_it_was_last(house: House) -> None:
+    lock = BareLock(house.url, await house.device())
+    for _ in range(50):
+        async with lock.online():
+            pass
+    presence = await house.until_offline(lock)
+    assert presence["offlineReason"] == "closed"
+    async with lock.online():
+        assert (await house.connection(lock))["online"]

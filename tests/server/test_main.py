@@ -1,0 +1,248 @@
+"""The command line, as an operator runs it: a process of its own, on the real MongoDB."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from server.domain.secrets import digest
+from server.settings import Settings
+from server.storage.mongo import Database
+from tests.house import House
+
+ROOT = Path(__file__).parents[2]
+WITHIN_S = 50
+
+
+class Ran(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int | None
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Coroutine[Any, Any, Ran]]
+
+
+@pytest.fixture
+def environment(mongodb_uri: str, settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """The variables of a command, with the tests' database."""
+    others = {name: text for name, text in os.environ.items() if not name.startswith("LATCHKEY_")}
+    return others | {
+        "LATCHKEY_MONGODB_URI": mongodb_uri,
+        "LATCHKEY_MONGODB_DATABASE": settings.mongodb_database,
+        "LATCHKEY_LOG_FORMAT": "json",
+        "LATCHKEY_DATA": str(tmp_path),
+        "LATCHKEY_PORT": "0",
+    }
+
+
+async def start(environment: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "server",
+        *arguments,
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    """Run one command to its end; keyword arguments are variables of its environment."""
+
+    async def run(*arguments: str, **variables: str) -> Ran:
+        process = await start(environment | variables, *arguments)
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        return Ran(process.returncode, out.decode(), err.decode())
+
+    return run
+
+
+async def create_organization(run: Run) -> str:
+    created = await run("org", "create", "Hotel Post", "--json")
+    assert created.code == 0, created.err
+    return created.json["id"]
+
+
+# Organisations and API keys
+
+
+async def test_an_organisation_that_is_created_is_listed(run: Run, database: Database):
+    created = await run("org", "create", "Hotel Post", "--json")
+    listed = await run("org", "list", "--json")
+    assert (created.code, listed.code) == (0, 0)
+    assert created.json["name"] == "Hotel Post"
+    assert listed.json == created.json
+
+
+async def test_without_json_an_answer_is_lines_for_a_person(run: Run, database: Database):
+    created = await run("org", "create", "Hotel Post")
+    assert created.code == 0
+    assert "name: Hotel Post\n" in created.out
+
+
+async def test_an_api_key_that_is_issued_is_kept_as_its_digest_only(run: Run, database: Database):
+    org_id = await create_organization(run)
+    issued = await run("key", "issue", "--org", org_id, "--json")
+    assert issued.code == 0
+    secret = issued.json["apiKey"]
+    kept = await database["apiKeys"].find_one()
+    assert kept is not None
+    assert (kept["orgId"], kept["digest"]) == (org_id, digest(secret))
+    assert secret not in str(kept)
+    assert secret not in issued.err
+
+
+async def test_an_api_key_for_an_organisation_that_is_not_there_is_refused(
+    run: Run, database: Database
+):
+    issued = await run("key", "issue", "--org", "nowhere", "--json")
+    assert (issued.code, issued.out) == (1, "")
+    assert "not found" in issued.err
+    assert "Traceback" not in issued.err
+
+
+# Locks
+
+
+async def test_a_lock_is_created_with_a_token_that_can_be_replaced(run: Run, database: Database):
+    org_id = await create_organization(run)
+    created = await run(
+        "lock", "create", "Front door", "--org", org_id, "--time-zone", "Europe/Rome", "--json"
+    )
+    assert created.code == 0
+    assert created.json["lockId"] == 1
+    lock = await database["locks"].find_one({"_id": 1})
+    assert lock is not None
+    assert (lock["name"], lock["timeZone"]) == ("Front door", "Europe/Rome")
+    assert lock["tokenDigest"] == digest(created.json["token"])
+
+    replaced = await run("lock", "credential", "1", "--org", org_id, "--json")
+    assert replaced.code == 0
+    assert replaced.json["token"] != created.json["token"]
+    lock = await database["locks"].find_one({"_id": 1})
+    assert lock is not None
+    assert lock["tokenDigest"] == digest(replaced.json["token"])
+
+
+async def test_a_lock_that_cannot_be_created_is_refused_with_a_clear_message(
+    run: Run, database: Database
+):
+    org_id = await create_organization(run)
+    taken = await run("lock", "create", "Door", "--org", org_id, "--id", "7", "--json")
+    assert taken.code == 0
+    again, zone, number, credential = await asyncio.gather(
+        run("lock", "create", "Door", "--org", org_id, "--id", "7"),
+        run("lock", "create", "Door", "--org", org_id, "--time-zone", "Mars/Olympus"),
+        run("lock", "create", "Door", "--org", org_id, "--id", "0"),
+        run("lock", "credential", "99", "--org", org_id),
+    )
+    assert [ran.code for ran in (again, zone, number, credential)] == [1, 1, 1, 1]
+    assert "7" in again.err
+    assert "Mars/Olympus" in zone.err
+    assert "above zero" in number.err
+    assert "not found" in credential.err
+    assert "Traceback" not in again.err + zone.err + number.err + credential.err
+    assert await database["locks"].count_documents({}) == 1
+
+
+async def test_a_command_beside_a_running_server_leaves_its_locks_online(house: House, run: Run):
+    lock = await house.lock()
+    async with lock.connected():
+        listed = await run("org", "list", "--json")
+        assert listed.code == 0
+        shown = await house.manage("GET", f"/locks/{lock.lock_id}")
+    assert shown.json()["connection"]["online"] is True
+
+
+# What cannot work
+
+
+async def test_bad_settings_are_all_named_and_nothing_is_done(run: Run, database: Database):
+    refused = await run(
+        "org", "create", "Hotel", LATCHKEY_PORT="eighty", LATCHKEY_JWT_SECRET="too-short"
+    )
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.splitlines() == [
+        "LATCHKEY_JWT_SECRET: Must have at least 32 bytes.",
+        "LATCHKEY_PORT: Not a valid integer.",
+    ]
+    assert await database["organizations"].count_documents({}) == 0
+
+
+async def test_a_database_that_is_away_is_said_in_one_sentence(run: Run):
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))  # it is ours, and nobody listens on it
+        refused = await run(
+            "org",
+            "list",
+            LATCHKEY_MONGODB_URI=f"mongodb://127.0.0.1:{port.getsockname()[1]}",
+            LATCHKEY_MONGODB_TIMEOUT_S="0.2",
+        )
+    assert refused.code == 1
+    assert "The database does not answer" in refused.err
+    assert "Traceback" not in refused.err
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("key", "issue")])
+async def test_a_command_line_that_is_wrong_shows_how_it_is_used(
+    run: Run, arguments: tuple[str, ...]
+):
+    refused = await run(*arguments)
+    assert refused.code == 2
+    assert refused.err.startswith("usage:")
+
+
+# Serving
+
+
+async def test_a_server_says_where_it_is_and_stops_when_it_is_asked_to(
+    environment: dict[str, str], database: Database
+):
+    process = await start(environment, "serve")
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            async for line in process.stderr:
+                said = msgspec.json.decode(line)
+                if said["event"] == "serving":
+                    break
+            else:
+                pytest.fail("it never served")
+            host, port = said["url"].removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            process.send_signal(signal.SIGTERM)
+            rest = await process.stderr.read()
+            code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert code == 0
+    assert b"Traceback" not in rest
+    assert await database["nodes"].count_documents({}) == 0
