@@ -4,13 +4,18 @@ import secrets
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(48)
 
 
 class Credentials(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What signs the demo's tokens, and the API key that only its issuer ever sees."""
+    """What signs the demo's tokens and hides its PINs, and its API key, shown only once."""
 
     jwt_secret: str
+    pin_secret: str = field(default_factory=_new_secret)
     api_key: str | None = None
 
     def __repr__(self) -> str:
@@ -22,7 +27,7 @@ def read_credentials(path: Path) -> Credentials:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Credentials)
     except (FileNotFoundError, msgspec.MsgspecError):
-        return Credentials(jwt_secret=secrets.token_urlsafe(48))
+        return Credentials(jwt_secret=_new_secret())
 
 
 def keep_credentials(path: Path, credentials: Credentials) -> None:

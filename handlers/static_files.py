@@ -1,8 +1,11 @@
 """The pages' few assets."""
 
+from typing import Any
+
+import msgspec
 import tornado.web
 
-from handlers.base import SECURITY_HEADERS
+from handlers.base import SECURITY_HEADERS, error_body
 
 
 class StaticFile(tornado.web.StaticFileHandler):
@@ -13,3 +16,7 @@ class StaticFile(tornado.web.StaticFileHandler):
             self.set_header(name, value)
         self.clear_header("Cache-Control")
         self.clear_header("Server")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(msgspec.json.encode(error_body(status_code, None)))

@@ -29,10 +29,14 @@ class ApiKey(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """Whose locks a caller may reach: an organisation's, an owner's, or everybody's (neither)."""
+    """Whose locks a caller may reach: an organisation's, an owner's, or ``EVERYBODYS``."""
 
     org_id: str | None = None
     owner_id: str | None = None
+    everybodys: bool = False
+
+
+EVERYBODYS = Scope(everybodys=True)
 
 
 class Operator(Struct, frozen=True, kw_only=True):
@@ -49,7 +53,7 @@ class Operator(Struct, frozen=True, kw_only=True):
     @property
     def scope(self) -> Scope:
         """Whose locks this caller may reach."""
-        return Scope(org_id=self.org_id, owner_id=self.user_id)
+        return EVERYBODYS if self.is_super else Scope(org_id=self.org_id, owner_id=self.user_id)
 
 
 class Guest(Struct, frozen=True, kw_only=True):

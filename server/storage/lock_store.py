@@ -250,9 +250,10 @@ def _untold_of_each(
 
 
 def _within(scope: Scope) -> Document:
-    where: Document = {}
+    if scope.everybodys:
+        return {}
     if scope.org_id is not None:
-        where["orgId"] = scope.org_id
+        return {"orgId": scope.org_id}
     if scope.owner_id is not None:
-        where["ownerId"] = scope.owner_id
-    return where
+        return {"ownerId": scope.owner_id}
+    raise ValueError("a scope names somebody, or says that it is everybody's")

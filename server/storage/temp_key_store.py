@@ -169,8 +169,10 @@ class TempKeyStore:
         )
 
     async def find_with_claims_before(self, instant: datetime, limit: int) -> list[TempKey]:
-        """Keys with a claim that ran out before ``instant``."""
-        cursor = self._keys.find({"claims.expiresAt": {"$lt": instant}}).limit(limit)
+        """Keys with a claim that ran out before ``instant``, the latest first."""
+        cursor = self._keys.find({"claims.expiresAt": {"$lt": instant}})
+        # Claims of unconfirmed commands stay for a day: they must not stand before new ones.
+        cursor = cursor.sort("claims.expiresAt", -1).limit(limit)
         return [_keys.read(document) async for document in cursor]
 
     async def _list(self, wanted: Document) -> list[TempKey]:

@@ -42,3 +42,5 @@ def site(
     site = io_loop.run_sync(lambda: Site.build(tmp_path, provisioning, variables))
     yield site
     io_loop.run_sync(site.close)
+    # A transaction that a killed server left open would hold up what comes next for a minute.
+    io_loop.run_sync(lambda: database.client.admin.command({"killAllSessions": []}))

@@ -106,8 +106,8 @@ ROWS = [
     Row(
         "POST",
         "/locks/{lock_id}/CreateLock",
-        # Users own locks and never add them; an id that is taken is taken for everybody.
-        "401 403 409 403 403 200 200",
+        # Users own locks and never add them; an organisation adds its own.
+        "401 403 403 403 403 200 200",
         {"index": "$lock", "uuid": "$lockUuid", "orgId": "$org"},
     ),
     Row(

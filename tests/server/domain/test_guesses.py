@@ -108,6 +108,7 @@ def test_while_the_hour_is_full_each_further_try_locks_for_twice_as_long():
     tries = after(*(NOW + n * MINUTE for n in range(40)))
     for minutes in (1, 2, 4, 8):
         until = locked_until(tries, PINS_OF_LOCK)
+        assert until is not None
         assert until == tries.at[-1] + minutes * MINUTE
         tries = after(until, tries=tries)
 

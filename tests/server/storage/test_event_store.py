@@ -8,7 +8,7 @@ import pytest
 from server.domain.errors import ChangedMeanwhile, LockNotFound
 from server.domain.events import LockOffline, LockOnline, RecordedEvent
 from server.domain.locks import Lock
-from server.domain.organizations import Scope
+from server.domain.organizations import EVERYBODYS
 from server.storage.event_log import EventLog
 from server.storage.event_store import EventStore
 from server.storage.lock_store import LockStore
@@ -55,7 +55,7 @@ async def test_the_first_event_of_a_lock_has_version_one(events: EventStore, loc
 async def test_a_locks_version_is_that_of_its_newest_event(events: EventStore, locks: LockStore):
     await locks.insert(lock_with(17))
     await events.record([online(), online(), online()], NOW)
-    assert (await locks.find(17, Scope())).version == 3
+    assert (await locks.find(17, EVERYBODYS)).version == 3
 
 
 async def test_each_lock_has_a_stream_of_its_own(
@@ -92,7 +92,7 @@ async def test_a_change_that_fails_leaves_no_event_behind(
     with pytest.raises(ChangedMeanwhile):
         await events.record([online()], NOW, fail)
     assert await stream(log) == []
-    assert (await locks.find(17, Scope())).version == 0
+    assert (await locks.find(17, EVERYBODYS)).version == 0
 
 
 async def test_an_event_that_fails_undoes_the_change(
