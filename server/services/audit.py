@@ -13,6 +13,7 @@ import structlog
 from server import clock
 from server.domain.commands import OpenCommand
 from server.domain.errors import ChangedMeanwhile, StorageUnavailable
+from server.domain.events import EventData
 from server.domain.lock_news import News, news_of_command, news_of_presence, news_of_report
 from server.domain.locks import Lock, PresenceChange
 from server.domain.telemetry import StoredReport
@@ -96,15 +97,30 @@ def _news(
     reports: Iterable[StoredReport],
     uuids: Mapping[int, str],
 ) -> News:
-    """The events of all of these, in the order in which they happened."""
-    news: News = {}
-    for lock, changes in presence:
-        for change in changes:
-            news |= news_of_presence(lock.id, lock.uuid, change)
-    for command in commands:
-        if command.lock_id in uuids:  # or the lock is gone
-            news |= news_of_command(command, uuids[command.lock_id])
-    for stored in reports:
-        if stored.lock_id in uuids:
-            news |= news_of_report(stored, uuids[stored.lock_id])
-    return dict(sorted(news.items(), key=lambda item: item[1].timestamp))
+    """The events of all of these, in the order in which they happened.
+
+    What one lock's presence or one command came to stays in its order, whatever a clock did.
+    """
+    stories = [
+        [news_of_presence(lock.id, lock.uuid, change) for change in changes]
+        for lock, changes in presence
+    ]
+    stories += [
+        [news_of_command(command, uuids[command.lock_id])]
+        for command in commands
+        if command.lock_id in uuids  # or the lock is gone
+    ]
+    stories += [
+        [news_of_report(stored, uuids[stored.lock_id])]
+        for stored in reports
+        if stored.lock_id in uuids
+    ]
+    timed: list[tuple[str, str, EventData]] = []
+    for story in stories:
+        latest = ""
+        for news in story:
+            for event_id, event in news.items():
+                latest = max(latest, event.timestamp)
+                timed.append((latest, event_id, event))
+    timed.sort(key=lambda one: one[0])
+    return {event_id: event for _, event_id, event in timed}

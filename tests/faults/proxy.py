@@ -7,6 +7,12 @@ from contextlib import asynccontextmanager, suppress
 _CHUNK = 64 * 1024
 
 
+def mongodb_command(name: str, collection: str) -> bytes:
+    """How a command of MongoDB's begins on the wire (BSON): for ``Way.stall_at``."""
+    value = collection.encode() + b"\0"
+    return b"\x02" + name.encode() + b"\0" + len(value).to_bytes(4, "little") + value
+
+
 class Way:
     """One direction through the proxy."""
 

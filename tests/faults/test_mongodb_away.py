@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 from server.storage import mongo
 from tests.faults.processes import Site, freeze
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Proxy, mongodb_command
 from tests.house import command_id_of, until
 from tests.journeys.bare_lock import BareLock
 
-CLAIMS_A_USE = b"usedCount"
-"""In the write that takes a use of a key."""
+CLAIMS_A_USE = mongodb_command("update", "tempKeys")
+"""The write that takes a use of a key."""
 
 
 async def ready(site: Site) -> bool:

@@ -5,13 +5,13 @@ import asyncio
 from server import clock
 from server.services.nodes import LEASE
 from tests.faults.processes import Process, Site
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Proxy, mongodb_command
 from tests.house import command_id_of, until
 
-TAKES_IN_HAND = b"$setOnInsert"
-"""In the write that comes after a use was claimed and before anything is sent to the lock."""
-RECORDS_A_STEP = b"findAndModify"
-"""In the write that comes after the command was sent to the lock."""
+TAKES_IN_HAND = mongodb_command("update", "commands")
+"""The write that comes after a use was claimed and before anything is sent to the lock."""
+RECORDS_A_STEP = mongodb_command("findAndModify", "commands")
+"""The write that comes after the command was sent to the lock."""
 
 
 async def test_after_a_kill_only_locks_that_came_back_are_shown_online(site: Site) -> None:
