@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from demo.children import ChildEnded
 from demo.installation import NotReady, installation
 from demo.ports import NoPort
 from demo.report import Page, as_json
+from server import logs
 from server.domain.errors import LatchkeyError
 from server.settings import read_settings
 from server.storage.embedded_mongodb import MongodbUnavailable
@@ -23,6 +25,8 @@ _CANNOT = (ChildEnded, NotReady, NoPort, MongodbUnavailable, LatchkeyError, OSEr
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo: 0 after Ctrl-C, 1 where it cannot start or go on."""
     options = _parser().parse_args(arguments)
+    logs.configure("pretty")
+    logging.getLogger().setLevel(logging.WARNING)  # what goes well, the progress lines tell
     try:
         return asyncio.run(_run(options))
     except KeyboardInterrupt:  # before the handlers of _run were there

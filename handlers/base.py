@@ -8,9 +8,9 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 import tornado.web
 from msgspec import Struct
-from tornado.httputil import HTTPHeaders, HTTPInputError, parse_body_arguments
 
 from handlers.accept import prefers_html
+from handlers.decoding import decode_fields, decode_form, decode_json
 from handlers.operation import Access, Operation, operations_of
 from handlers.views.error_words import error_words
 from handlers.views.urls import key_url
@@ -171,39 +171,16 @@ class BaseHandler(tornado.web.RequestHandler):
         return bytes(self._body)
 
     def decode_json(self, kind: type[BodyT]) -> BodyT:
-        """The request's JSON body.
-
-        Raises:
-            InvalidInput: it is not JSON, or a field of it is missing or wrong.
-        """
-        try:
-            return msgspec.json.decode(self.body or b"{}", type=kind)
-        except msgspec.ValidationError as error:
-            raise _invalid(error) from error
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise InvalidInput("", "The body is not readable as JSON") from error
+        """The request's JSON body; see ``handlers.decoding``."""
+        return decode_json(self.body, kind)
 
     def decode_form(self, kind: type[BodyT]) -> BodyT:
-        """The request's form, as a browser posts it.
-
-        Raises:
-            InvalidInput: it is no form, or a field of it is wrong.
-        """
-        fields: dict[str, list[bytes]] = {}
-        content_type = self.request.headers.get("Content-Type", "")
-        try:
-            parse_body_arguments(content_type, self.body, fields, {}, HTTPHeaders())
-        except HTTPInputError as error:
-            raise InvalidInput("", "The body is not readable as a form") from error
-        return _decode_fields(fields, kind)
+        """The request's form, as a browser posts it; see ``handlers.decoding``."""
+        return decode_form(self.body, self.request.headers.get("Content-Type", ""), kind)
 
     def decode_query(self, kind: type[BodyT]) -> BodyT:
-        """What stands behind the ``?`` of the URL; an empty value counts as none.
-
-        Raises:
-            InvalidInput: a parameter is missing or wrong.
-        """
-        return _decode_fields(self.request.query_arguments, kind)
+        """What stands behind the ``?`` of the URL; see ``handlers.decoding``."""
+        return decode_fields(self.request.query_arguments, kind)
 
     async def head(self, **path: str) -> None:
         """What GET would answer, without its body."""
@@ -277,21 +254,6 @@ def error_body(status: int, error: BaseException | None) -> ErrorBody:
         code=status,
         reason=phrase.lower().replace(" ", "_"),
     )
-
-
-def _decode_fields(fields: Mapping[str, list[bytes]], kind: type[BodyT]) -> BodyT:
-    try:
-        texts = {name: values[-1].decode() for name, values in fields.items() if values[-1]}
-        return msgspec.convert(texts, kind, strict=False)
-    except UnicodeDecodeError as error:
-        raise InvalidInput("", "Text must be UTF-8") from error
-    except msgspec.ValidationError as error:
-        raise _invalid(error) from error
-
-
-def _invalid(error: msgspec.ValidationError) -> InvalidInput:
-    said, _, path = str(error).partition(" - at `$")
-    return InvalidInput(path.rstrip("`").lstrip("."), said)
 
 
 class PageHandler(BaseHandler):

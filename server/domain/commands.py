@@ -90,7 +90,8 @@ class OpenCommand(Struct, frozen=True, kw_only=True, rename="camel"):
     ``temp_key_uuid`` and ``door_id`` are absent where an operator opened the
     lock directly. ``offline`` is whether the lock was offline at the tap.
     ``session_id`` names the session that took the command in hand: from then on
-    nobody but that session can say that it was never sent.
+    nobody but that session can say that it was never sent. ``use_number`` counts the uses
+    of the key up to this one, which ``user_id`` took, where the key asks who that is.
     """
 
     id: str
@@ -104,6 +105,8 @@ class OpenCommand(Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str | None = None
     offline: bool = False
     session_id: str | None = None
+    user_id: str | None = None
+    use_number: int | None = None
     history: list[Step] = []
 
     @property
@@ -154,7 +157,7 @@ def digest_id(*parts: str) -> str:
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]
 
 
-def command_of(key: TempKey, claim: Claim) -> OpenCommand:
+def command_of(key: TempKey, claim: Claim, use_number: int | None = None) -> OpenCommand:
     """The command that a claim on a key stands for, as it is before anything is done with it."""
     return OpenCommand(
         id=claim.command_id,
@@ -164,5 +167,7 @@ def command_of(key: TempKey, claim: Claim) -> OpenCommand:
         expires_at=claim.expires_at,
         temp_key_uuid=key.uuid,
         door_id=claim.door_id,
+        user_id=claim.user_id,
+        use_number=use_number,
         history=[Step(state=CommandState.QUEUED, at=claim.at)],
     )

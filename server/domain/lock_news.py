@@ -19,6 +19,7 @@ from server.domain.events import (
     LockOpenFailed,
     LockOpenRequested,
     LockTampered,
+    TempKeyUsed,
 )
 from server.domain.locks import OfflineReason, PresenceChange
 from server.domain.protocol import Event, LockEvent
@@ -56,6 +57,15 @@ def news_of_command(command: OpenCommand, lock_uuid: str) -> News:
             uuid=lock_uuid,
             timestamp=wire_time(command.requested_at),
             request_id=command.id,
+        )
+    if command.temp_key_uuid is not None and command.use_number is not None:
+        news[f"command/{command.id}/used"] = TempKeyUsed(
+            lock_id=command.lock_id,
+            lock_uuid=lock_uuid,
+            timestamp=wire_time(command.requested_at),
+            temp_key_uuid=command.temp_key_uuid,
+            user_id=command.user_id,
+            used_count=command.use_number,
         )
     for step in command.history:
         event = _outcome(command, step, lock_uuid)

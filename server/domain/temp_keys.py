@@ -86,6 +86,17 @@ class Claim(Struct, frozen=True, kw_only=True, rename="camel"):
     at: datetime
     expires_at: datetime
     marked: bool = False
+    user_id: str | None = None
+
+
+class ClaimedUse(Struct, frozen=True, kw_only=True):
+    """What came of claiming a use: the claim, and how many uses the key has seen with it.
+
+    ``use_number`` is None where the claim is an earlier one, which the tap repeats.
+    """
+
+    claim: Claim
+    use_number: int | None
 
 
 class TempKey(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -88,13 +88,18 @@ class Opening:
             earlier = await self._earlier(command_id(key.uuid, door.id, attempt))
             if earlier is not None:
                 return earlier
-        taken = await self.take_use(key, door, await self._zone(key, door), attempt)
+        taken = await self.take_use(key, door, await self._zone(key, door), attempt, guest.user_id)
         if taken.is_new:
             await self._deliver(taken.command)
         return await self._answer(taken.command)
 
     async def take_use(
-        self, key: TempKey, door: Door, zone: ZoneInfo, attempt: str | None = None
+        self,
+        key: TempKey,
+        door: Door,
+        zone: ZoneInfo,
+        attempt: str | None = None,
+        user_id: str | None = None,
     ) -> TakenUse:
         """Take a use of a key for its door in that zone, unless this tap has one already.
 
@@ -109,14 +114,18 @@ class Opening:
             at=now,
             expires_at=now + self._command_life,
             marked=bool(attempt),
+            user_id=user_id,
         )
         earlier = claim_for_same_tap(key, door.id, wanted.command_id, now, wanted.marked)
         if earlier is not None:
             return TakenUse(command=command_of(key, earlier), is_new=False)
         check_key(key, now)
         check_schedule(key, zone, now)
-        claim = await self._keys.claim_use(key.uuid, wanted)
-        return TakenUse(command=command_of(key, claim), is_new=claim is wanted)
+        claimed = await self._keys.claim_use(key.uuid, wanted)
+        return TakenUse(
+            command=command_of(key, claimed.claim, claimed.use_number),
+            is_new=claimed.use_number is not None,
+        )
 
     async def open_now_or_never(self, taken: TakenUse, within_s: float) -> OpenCommand:
         """Have the lock open; where it is offline, nothing is sent to it when it comes back.

@@ -21,6 +21,7 @@ from server.storage.lock_store import LockStore
 
 log = structlog.get_logger(__name__)
 
+_DRAIN_POLL_S = 0.02
 _DETACH_RETRY_S = (0.2, 0.5, 1, 2, 5, 5, 5, 5)
 
 
@@ -50,6 +51,8 @@ class Sessions:
         self._live: dict[int, LockSession] = {}
         self._connected: set[LockSession] = set()
         self._tasks = Tasks()
+        self._attaching = 0
+        self._draining = False
         self._parts = SessionParts(
             attach=self._attach,
             serve=self._serve,
@@ -108,28 +111,39 @@ class Sessions:
             self._detach(session, OfflineReason.CREDENTIAL_REVOKED)
 
     async def drain(self, within_s: float) -> None:
-        """Send every lock away to reconnect elsewhere, and record that they are offline."""
+        """Send every lock away to reconnect elsewhere, and record that they are offline.
+
+        What is not recorded ``within_s`` seconds from now is left to the node's lease.
+        """
+        self._draining = True
         for session in list(self._connected):
             session.close(CloseCode.RESTART, "server restarts")
             self._detach(session, OfflineReason.DRAINED)
-        await self._tasks.finish(within_s)
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + within_s
+        while self._attaching and loop.time() < give_up_at:
+            await asyncio.sleep(_DRAIN_POLL_S)
+        await self._tasks.finish(max(0.0, give_up_at - loop.time()))
 
     async def _attach(self, session: LockSession, hello: Hello) -> Lock:
         now = clock.now()
-        lock = await self._locks.attach(
-            session.lock.id,
-            Connection(
-                online=True,
-                since=now,
-                session_id=session.id,
-                node_id=self._node_id,
-                last_seen_at=now,
-                firmware=hello.firmware,
-                model=hello.model,
-            ),
+        connection = Connection(
+            online=True,
+            since=now,
+            session_id=session.id,
+            node_id=self._node_id,
+            last_seen_at=now,
+            firmware=hello.firmware,
+            model=hello.model,
         )
+        self._attaching += 1
+        try:
+            lock = await self._locks.attach(session.lock.id, connection)
+        finally:
+            self._attaching -= 1
         if session.ended:  # it closed while we waited
-            self._spawn_offline(session, OfflineReason.CLOSED)
+            closed = OfflineReason.DRAINED if self._draining else OfflineReason.CLOSED
+            self._spawn_offline(session, closed)
             return lock
         other = self._live.get(lock.id)
         if other is not None and other.lock.session_count > lock.session_count:

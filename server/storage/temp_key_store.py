@@ -7,7 +7,14 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.errors import AlreadyExists, ChangedMeanwhile, KeyUsedUp, TempKeyNotFound
-from server.domain.temp_keys import SAME_TAP, Claim, TempKey, check_key, claim_for_same_tap
+from server.domain.temp_keys import (
+    SAME_TAP,
+    Claim,
+    ClaimedUse,
+    TempKey,
+    check_key,
+    claim_for_same_tap,
+)
 from server.storage.mongo import Database, Document, Documents, Transaction, reports_outages
 
 _keys = Documents(TempKey, id_name="uuid")
@@ -109,13 +116,13 @@ class TempKeyStore:
         check_key(await self.find(key_uuid), now)
         raise TempKeyNotFound
 
-    async def claim_use(self, key_uuid: str, claim: Claim) -> Claim:
+    async def claim_use(self, key_uuid: str, claim: Claim) -> ClaimedUse:
         """Take one use of the key for a command, unless the same tap took one already.
 
         One atomic update, so that two guests on two nodes cannot both take the last use.
 
         Returns:
-            ``claim``, or the earlier claim that this tap repeats.
+            ``claim`` and its number, or the earlier claim that this tap repeats.
 
         Raises:
             TempKeyNotFound: there is no such key.
@@ -132,21 +139,23 @@ class TempKeyStore:
             **_usable(claim.at),
             "claims": {"$not": {"$elemMatch": {"$or": same_tap}}},
         }
-        taken = await self._keys.update_one(
+        claimed = await self._keys.find_one_and_update(
             usable,
             {
                 "$inc": {"usedCount": 1},
                 "$push": {"claims": msgspec.to_builtins(claim, builtin_types=(datetime,))},
             },
+            projection={"usedCount": 1},
+            return_document=ReturnDocument.AFTER,
         )
-        if taken.matched_count == 1:
-            return claim
+        if claimed is not None:
+            return ClaimedUse(claim=claim, use_number=claimed["usedCount"])
         key = await self.find(key_uuid)
         earlier = claim_for_same_tap(
             key, claim.door_id, claim.command_id, claim.at, marked=claim.marked
         )
         if earlier is not None:
-            return earlier
+            return ClaimedUse(claim=earlier, use_number=None)
         check_key(key, claim.at)
         # What stood in the way is gone by now (a use was given back between the two
         # calls): to this guest, the key was used up.

@@ -9,7 +9,7 @@ import pytest
 from server.domain.temp_keys import TempKey
 from simulator.faults import Faults
 from simulator.options import LockOptions
-from tests.house import QUICK_DOOR, House, Page, command_id_of
+from tests.house import QUICK_DOOR, House, Page, command_id_of, until
 from tests.journeys.bare_lock import BareLock
 
 
@@ -253,3 +253,19 @@ async def test_a_guest_is_not_kept_waiting_by_a_lock_that_takes_its_time(house: 
         page = await house.visit((await house.tap_open(key)).location)
         await connection.hear("command")
     assert page.text("h1") == "Sent to the lock"
+
+
+async def test_a_use_of_a_key_is_in_the_events_of_its_lock(house: House) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        await house.tap_open(key)
+        await house.tap_open(key)
+
+    async def both_uses() -> list[int] | None:
+        page = await house.manage("GET", f"/locks/{lock.lock_id}/events")
+        told = page.json()["events"]
+        counts = [one["event"]["usedCount"] for one in told if one["type"] == "TempKeyUsed"]
+        return counts if len(counts) > 1 else None
+
+    assert await until(both_uses) == [1, 2]

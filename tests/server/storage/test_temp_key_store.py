@@ -60,7 +60,7 @@ def claim_with(
 
 async def try_claim(keys: TempKeyStore, claim: Claim) -> Claim | type[KeyRefused]:
     try:
-        return await keys.claim_use(KEY, claim)
+        return (await keys.claim_use(KEY, claim)).claim
     except KeyRefused as refused:
         return type(refused)
 
@@ -133,7 +133,7 @@ async def test_nobody_revokes_another_organisations_key(keys: TempKeyStore):
 async def test_a_claim_takes_one_use_and_is_kept(keys: TempKeyStore):
     await keys.insert(key_with(max_uses=2))
     claim = claim_with()
-    assert await keys.claim_use(KEY, claim) is claim
+    assert (await keys.claim_use(KEY, claim)).claim is claim
     stored = await keys.find(KEY)
     assert stored.used_count == 1
     assert stored.claims == [claim]
@@ -222,24 +222,25 @@ async def test_the_same_attempt_takes_one_use_however_often_it_is_repeated(keys:
     answers = await asyncio.gather(
         *(keys.claim_use(KEY, claim_with("same", INSIDE + n * TICK)) for n in range(20))
     )
-    assert len({msgspec.json.encode(answer) for answer in answers}) == 1
+    assert len({msgspec.json.encode(answer.claim) for answer in answers}) == 1
     stored = await keys.find(KEY)
     assert stored.used_count == 1
-    assert stored.claims == [answers[0]]
+    assert stored.claims == [answers[0].claim]
 
 
 async def test_the_same_attempt_is_known_again_after_the_last_use_was_taken(keys: TempKeyStore):
     await keys.insert(key_with(max_uses=1))
     first = await keys.claim_use(KEY, claim_with("same"))
     again = await keys.claim_use(KEY, claim_with("same", INSIDE + timedelta(minutes=1)))
-    assert again == first
+    assert again.claim == first.claim
+    assert again.use_number is None
 
 
 async def test_two_taps_without_an_attempt_within_three_seconds_are_one(keys: TempKeyStore):
     await keys.insert(key_with())
     first = await keys.claim_use(KEY, claim_with("c1", marked=False))
     within = INSIDE + timedelta(seconds=3) - TICK
-    assert await keys.claim_use(KEY, claim_with("c2", within, marked=False)) == first
+    assert (await keys.claim_use(KEY, claim_with("c2", within, marked=False))).claim == first.claim
     assert (await keys.find(KEY)).used_count == 1
 
 
@@ -247,7 +248,7 @@ async def test_two_taps_without_an_attempt_three_seconds_apart_are_two(keys: Tem
     await keys.insert(key_with())
     await keys.claim_use(KEY, claim_with("c1", marked=False))
     second = claim_with("c2", INSIDE + timedelta(seconds=3), marked=False)
-    assert await keys.claim_use(KEY, second) is second
+    assert (await keys.claim_use(KEY, second)).claim is second
     assert (await keys.find(KEY)).used_count == 2
 
 
@@ -255,7 +256,7 @@ async def test_two_taps_on_two_doors_are_two(keys: TempKeyStore):
     await keys.insert(key_with())
     await keys.claim_use(KEY, claim_with("c1", door_id=1, marked=False))
     second = claim_with("c2", door_id=2, marked=False)
-    assert await keys.claim_use(KEY, second) is second
+    assert (await keys.claim_use(KEY, second)).claim is second
 
 
 @pytest.mark.parametrize(("first", "second"), [(True, True), (True, False), (False, True)])
@@ -265,7 +266,7 @@ async def test_two_guests_who_tap_at_once_with_attempts_of_their_own_are_two(
     await keys.insert(key_with())
     await keys.claim_use(KEY, claim_with("c1", marked=first))
     theirs = claim_with("c2", marked=second)
-    assert await keys.claim_use(KEY, theirs) is theirs
+    assert (await keys.claim_use(KEY, theirs)).claim is theirs
 
 
 async def test_many_taps_without_an_attempt_at_once_take_one_use(keys: TempKeyStore):
@@ -273,7 +274,7 @@ async def test_many_taps_without_an_attempt_at_once_take_one_use(keys: TempKeySt
     answers = await asyncio.gather(
         *(keys.claim_use(KEY, claim_with(f"c{n}", marked=False)) for n in range(30))
     )
-    assert len({answer.command_id for answer in answers}) == 1
+    assert len({answer.claim.command_id for answer in answers}) == 1
     assert (await keys.find(KEY)).used_count == 1
 
 
@@ -285,7 +286,7 @@ async def test_a_use_that_is_given_back_can_be_taken_again(keys: TempKeyStore):
     await keys.claim_use(KEY, claim_with("c1"))
     await keys.give_use_back(KEY, "c1")
     again = claim_with("c2")
-    assert await keys.claim_use(KEY, again) is again
+    assert (await keys.claim_use(KEY, again)).claim is again
 
 
 async def test_a_use_is_given_back_exactly_once_however_many_say_so_at_once(keys: TempKeyStore):
@@ -302,7 +303,7 @@ async def test_of_two_uses_only_the_one_that_is_meant_is_given_back(keys: TempKe
     kept = await keys.claim_use(KEY, claim_with("c2"))
     await keys.give_use_back(KEY, "c1")
     stored = await keys.find(KEY)
-    assert (stored.used_count, stored.claims) == (1, [kept])
+    assert (stored.used_count, stored.claims) == (1, [kept.claim])
 
 
 async def test_a_use_that_was_never_taken_is_not_given_back(keys: TempKeyStore):
