@@ -7,85 +7,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-import msgspec
-from msgspec import Struct
-
 from handlers.base import BaseHandler, ErrorBody, PageHandler
-from handlers.guest_base import SESSION_COOKIE
+from handlers.openapi_schemas import REF, Schemas
+from handlers.openapi_tables import (
+    ERRORS,
+    ERRORS_OF_BODIES,
+    HEADERS_OF_ANSWERS,
+    HEADERS_OF_ERRORS,
+    SECURITY,
+    SECURITY_SCHEMES,
+    Json,
+)
 from handlers.operation import Access, Answer, Media, Operation, operation, wire_name
 from handlers.parameters import LARGEST
 from server import __version__
 from server.services.registry import Services
 
-Json = dict[str, Any]
 Routes = Sequence[tuple[str, type[BaseHandler]]]
-
-_REF = "#/components/schemas/{name}"
 
 _PATH_SCHEMAS: Mapping[type, Json] = {
     int: {"type": "integer", "minimum": 1, "maximum": LARGEST},
     str: {"type": "string", "minLength": 1},
-}
-
-_SECURITY_SCHEMES: Json = {
-    "ApiKeyAuth": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-API-Key",
-        "description": "An organisation's API key.",
-    },
-    "BearerAuth": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "An operator's token, or a guest's where a key is personal.",
-    },
-    "DeviceToken": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A lock's own token.",
-    },
-    "SessionCookie": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": SESSION_COOKIE,
-        "description": "A guest's session in a browser, for personal keys.",
-    },
-}
-
-_SECURITY: Mapping[Access, list[Json]] = {
-    Access.PUBLIC: [],
-    Access.GUEST: [{}, {"BearerAuth": []}, {"SessionCookie": []}],
-    Access.OPERATOR: [{"ApiKeyAuth": []}, {"BearerAuth": []}],
-    Access.LOCK: [{"DeviceToken": []}],
-}
-
-
-def _header(name: str, said: str, *, required: bool = True) -> Json:
-    return {name: {"description": said, "required": required, "schema": {"type": "string"}}}
-
-
-_ERRORS: Mapping[Access, tuple[int, ...]] = {
-    # 400 answers headers that are for insiders, 429 links that lead nowhere; everybody but
-    # the public is looked up in the database, which may be away.
-    Access.PUBLIC: (400,),
-    Access.GUEST: (400, 429, 503),
-    Access.OPERATOR: (400, 401, 503),
-    Access.LOCK: (400, 401, 503),
-}
-"""What every method may answer beside what it declares, by who may call it."""
-
-_ERRORS_OF_BODIES = (413,)
-
-_HEADERS_OF_ERRORS: Mapping[int, Json] = {
-    401: _header("WWW-Authenticate", "Which credential to send."),
-    429: _header("Retry-After", "In how many seconds to try again."),
-    503: _header("Retry-After", "In how many seconds, where waiting helps.", required=False),
-}
-
-_HEADERS_OF_ANSWERS: Mapping[int, Json] = {
-    101: _header("Sec-WebSocket-Protocol", "The version of the lock protocol."),
-    303: _header("Location", "Where to go on with a GET."),
 }
 
 _FRAMES = {"description": "The frames of the connection", "url": "/asyncapi.json"}
@@ -150,8 +92,8 @@ class RoutedMethod(NamedTuple):
     def errors(self) -> list[int]:
         """The statuses of its error answers."""
         takes_a_body = self.declared.body is not None or self.declared.form is not None
-        every = {*_ERRORS[self.declared.access], *self.declared.errors}
-        every.update(_ERRORS_OF_BODIES if takes_a_body else ())
+        every = {*ERRORS[self.declared.access], *self.declared.errors}
+        every.update(ERRORS_OF_BODIES if takes_a_body else ())
         return sorted(every - self.declared.answers.keys())
 
     def path_types(self) -> Iterator[tuple[str, type]]:
@@ -178,7 +120,7 @@ def methods_of(routes: Routes) -> list[RoutedMethod]:
 def openapi_document(routes: Routes) -> Json:
     """The OpenAPI 3.1 document of these routes."""
     methods = methods_of(routes)
-    schemas = _Schemas(methods)
+    schemas = Schemas(method.declared for method in methods)
     # A name means the same in every path, so a method need not repeat what it is.
     path_types = dict(pair for method in methods for pair in method.path_types())
     paths: dict[str, Json] = {}
@@ -197,69 +139,19 @@ def openapi_document(routes: Routes) -> Json:
         "components": {
             "schemas": schemas.components,
             "responses": dict(_error_responses(methods)),
-            "securitySchemes": _SECURITY_SCHEMES,
+            "securitySchemes": SECURITY_SCHEMES,
         },
     }
 
 
-class _Schemas:
-    """The types that come in and go out, as JSON Schema."""
-
-    def __init__(self, methods: Iterable[RoutedMethod]) -> None:
-        fields: dict[type[Struct], None] = {}
-        types: dict[Any, None] = {ErrorBody: None}
-        for method in methods:
-            declared = method.declared
-            fields |= {kind: None for kind in (declared.query, declared.form) if kind is not None}
-            kinds = [declared.body, *(answer.kind for answer in declared.answers.values())]
-            types |= {kind: None for kind in kinds if kind is not None}
-        found, components = msgspec.json.schema_components([*types, *fields], ref_template=_REF)
-        self._schemas = dict(zip([*types, *fields], found, strict=True))
-        self.components = {name: _cleaned(schema) for name, schema in components.items()}
-        self._fields = {
-            kind: _without_null(self.components.pop(self._schemas[kind]["$ref"].split("/")[-1]))
-            for kind in fields
-        }
-
-    def of(self, kind: Any) -> Json:
-        """The schema of a body or an answer."""
-        return self._schemas[kind]
-
-    def of_fields(self, kind: type[Struct]) -> Json:
-        """The schema of a query or a form, whose fields are texts: none of them can be null."""
-        return self._fields[kind]
-
-
-def _cleaned(schema: Json) -> Json:
-    if "description" not in schema:
-        return schema
-    return schema | {"description": inspect.cleandoc(schema["description"])}
-
-
-def _without_null(schema: Json) -> Json:
-    return schema | {
-        "properties": {
-            name: _not_null(property_) for name, property_ in schema["properties"].items()
-        }
-    }
-
-
-def _not_null(schema: Json) -> Json:
-    kept = {name: value for name, value in schema.items() if (name, value) != ("default", None)}
-    if "anyOf" not in kept:
-        return kept
-    choices = [choice for choice in kept.pop("anyOf") if choice != {"type": "null"}]
-    return kept | (choices[0] if len(choices) == 1 else {"anyOf": choices})
-
-
-def _operation(method: RoutedMethod, schemas: _Schemas, path_types: Mapping[str, type]) -> Json:
+def _operation(method: RoutedMethod, schemas: Schemas, path_types: Mapping[str, type]) -> Json:
     declared = method.declared
     described: Json = {
         "operationId": method.id,
         "tags": [method.tag],
         "summary": method.summary,
         "description": f"For {method.access}.",
-        "security": _SECURITY[declared.access],
+        "security": SECURITY[declared.access],
         "parameters": _parameters(method, schemas, path_types),
     }
     if declared.body is not None:
@@ -285,7 +177,7 @@ def _operation(method: RoutedMethod, schemas: _Schemas, path_types: Mapping[str,
 
 
 def _parameters(
-    method: RoutedMethod, schemas: _Schemas, path_types: Mapping[str, type]
+    method: RoutedMethod, schemas: Schemas, path_types: Mapping[str, type]
 ) -> list[Json]:
     path = [
         {
@@ -299,7 +191,7 @@ def _parameters(
     return [*path, *_query(method.declared, schemas), *_headers(method.declared)]
 
 
-def _query(declared: Operation, schemas: _Schemas) -> list[Json]:
+def _query(declared: Operation, schemas: Schemas) -> list[Json]:
     if declared.query is None:
         return []
     schema = schemas.of_fields(declared.query)
@@ -321,8 +213,8 @@ def _headers(declared: Operation) -> list[Json]:
     ]
 
 
-def _answer(status: int, answer: Answer, schemas: _Schemas) -> Json:
-    described = _response(status, _HEADERS_OF_ANSWERS)
+def _answer(status: int, answer: Answer, schemas: Schemas) -> Json:
+    described = _response(status, HEADERS_OF_ANSWERS)
     if answer.media is Media.EVENTS:
         described["content"] = {answer.media.value: {}}  # 3.1 has no words for a single event
     elif answer.media is not Media.NOTHING:
@@ -336,10 +228,10 @@ def _answer(status: int, answer: Answer, schemas: _Schemas) -> Json:
 def _error_responses(methods: Iterable[RoutedMethod]) -> Iterator[tuple[str, Json]]:
     for method in methods:
         for status in method.errors:
-            content = _content(Media.JSON.value, {"$ref": _REF.format(name=ErrorBody.__name__)})
+            content = _content(Media.JSON.value, {"$ref": REF.format(name=ErrorBody.__name__)})
             if method.answers_with_pages:
                 content |= _content(Media.HTML.value, {"type": "string"})
-            described = _response(status, _HEADERS_OF_ERRORS) | {"content": content}
+            described = _response(status, HEADERS_OF_ERRORS) | {"content": content}
             yield _error_name(method, status), described
 
 

@@ -166,7 +166,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         opening=opening,
         operator_opening=OperatorOpening(locks, events, outcomes, bus, command_life),
         pins=pins,
-        provisioning=Provisioning(organizations, locks),
+        provisioning=Provisioning(organizations, locks, events),
         sessions=sessions,
         temp_keys=temp_keys,
         trusted_proxies=settings.trusted_proxies,

@@ -4,7 +4,7 @@ Each event has an id that follows from what it tells, so that it is recorded onc
 however often somebody tries.
 """
 
-from collections.abc import Mapping
+from typing import TypedDict
 
 from server.domain.commands import CommandState, OpenCommand, Step
 from server.domain.events import (
@@ -100,22 +100,29 @@ def news_of_report(stored: StoredReport, lock_uuid: str) -> News:
     return {event_id: kind(lock_id=stored.lock_id, uuid=lock_uuid, timestamp=at)}
 
 
+class _AboutCommand(TypedDict):
+    lock_id: int
+    uuid: str
+    timestamp: str
+    command_id: str
+    temp_key_uuid: str | None
+
+
 def _outcome(command: OpenCommand, step: Step, lock_uuid: str) -> EventData | None:
-    about: Mapping[str, object] = {
+    about: _AboutCommand = {
         "lock_id": command.lock_id,
         "uuid": lock_uuid,
         "timestamp": wire_time(step.at),
         "command_id": command.id,
+        "temp_key_uuid": command.temp_key_uuid,
     }
-    if command.temp_key_uuid is not None:
-        about = {**about, "temp_key_uuid": command.temp_key_uuid}
     if step.state is CommandState.OPENED:
-        return LockOpened(**about)  # type: ignore[arg-type]
+        return LockOpened(**about)
     if step.state is CommandState.EXPIRED:
-        return LockOpenExpired(**about)  # type: ignore[arg-type]
+        return LockOpenExpired(**about)
     if step.state in _FAILED:
         reason = step.state.value
         if step is command.history[-1] and command.reason is not None:
             reason = command.reason
-        return LockOpenFailed(**about, reason=reason)  # type: ignore[arg-type]
+        return LockOpenFailed(**about, reason=reason)
     return None

@@ -92,7 +92,7 @@ class LockCommands:
         except LockNotFound:
             now = clock.now()
             change = lock_changes.create_lock(wanted, org_id, now)
-            insert = partial(self._states.insert, change.lock)
+            insert = partial(self._locks.insert, change.lock)
             recorded = await self._events.record(change.events, now, insert)
             return Done(version=recorded[-1].version, event=recorded[-1])
         return Done(version=lock.version)

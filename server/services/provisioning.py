@@ -1,15 +1,18 @@
 """Setting up: organisations, their API keys, locks and their device tokens."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Struct
 
 from server import clock
 from server.domain.errors import InvalidInput, NotFound
+from server.domain.lock_changes import created
 from server.domain.locks import Lock
 from server.domain.organizations import ApiKey, Organization, Scope
 from server.domain.secrets import digest, masked, new_api_key, new_device_token, new_id, new_uuid
+from server.storage.event_store import EventStore
 from server.storage.lock_store import LockStore
 from server.storage.organization_store import OrganizationStore
 
@@ -27,9 +30,12 @@ class NewLock(Struct, frozen=True, kw_only=True, rename="camel"):
 class Provisioning:
     """What an operator does at a shell before the first door opens."""
 
-    def __init__(self, organizations: OrganizationStore, locks: LockStore) -> None:
+    def __init__(
+        self, organizations: OrganizationStore, locks: LockStore, events: EventStore
+    ) -> None:
         self._organizations = organizations
         self._locks = locks
+        self._events = events
 
     async def create_organization(self, name: str) -> Organization:
         """Add an organisation."""
@@ -113,7 +119,8 @@ class Provisioning:
             serial_number=wanted.serial_number,
             open_for_seconds=wanted.open_for_seconds,
         )
-        await self._locks.insert(lock)
+        now = lock.created_at
+        await self._events.record([created(lock)], now, partial(self._locks.insert, lock))
         return lock
 
     async def list_locks(self, org_id: str) -> list[Lock]:

@@ -25,17 +25,6 @@ class LockStateStore:
         self._locks = database["locks"]
         self._keys = database["tempKeys"]
 
-    async def insert(self, lock: Lock, transaction: Transaction) -> None:
-        """Add a lock.
-
-        Raises:
-            AlreadyExists: its id or its uuid is taken.
-        """
-        try:
-            await self._locks.insert_one(_locks.write(lock), session=transaction)
-        except DuplicateKeyError as error:
-            raise AlreadyExists("There is a lock with this id or uuid already") from error
-
     async def save(self, before: Lock, after: Lock, transaction: Transaction) -> None:
         """Write down what a command has changed, if the lock is still as it was ``before``.
 

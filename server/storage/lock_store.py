@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from server.domain.errors import AlreadyExists, LockNotFound
 from server.domain.locks import Connection, Lock, OfflineReason, PresenceChange
 from server.domain.organizations import Scope
-from server.storage.mongo import Database, Document, Documents, reports_outages
+from server.storage.mongo import Database, Document, Documents, Transaction, reports_outages
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_UNTOLD = 200
@@ -34,16 +34,16 @@ class LockStore:
     def __init__(self, database: Database) -> None:
         self._locks = database["locks"]
 
-    async def insert(self, lock: Lock) -> None:
+    async def insert(self, lock: Lock, transaction: Transaction | None = None) -> None:
         """Add a lock.
 
         Raises:
             AlreadyExists: its id or its uuid is taken.
         """
         try:
-            await self._locks.insert_one(_locks.write(lock))
+            await self._locks.insert_one(_locks.write(lock), session=transaction)
         except DuplicateKeyError as error:
-            raise AlreadyExists(f"There is a lock with id {lock.id} already") from error
+            raise AlreadyExists(f"There is a lock with id {lock.id} or this uuid already") from error
 
     async def next_id(self) -> int:
         """One more than the highest lock id; two callers may get the same one."""

@@ -10,6 +10,7 @@ from tornado.ioloop import IOLoop
 from server.services.provisioning import Provisioning
 from server.settings import Settings
 from server.storage import mongo
+from server.storage.event_store import EventStore
 from server.storage.lock_store import LockStore
 from server.storage.organization_store import OrganizationStore
 from tests.faults.processes import Site
@@ -34,7 +35,9 @@ def site(
     tmp_path: Path,
 ) -> Iterator[Site]:
     """An organisation whose server is not started yet; it reaches MongoDB by the proxy."""
-    provisioning = Provisioning(OrganizationStore(database), LockStore(database))
+    provisioning = Provisioning(
+        OrganizationStore(database), LockStore(database), EventStore(database)
+    )
     variables = {
         "LATCHKEY_MONGODB_URI": f"mongodb://127.0.0.1:{to_mongodb.port}/?directConnection=true",
         "LATCHKEY_MONGODB_DATABASE": settings.mongodb_database,
