@@ -12,7 +12,7 @@ from tests.faults.proxy import Proxy, mongodb_command
 from tests.house import command_id_of, until
 from tests.journeys.bare_lock import BareLock
 
-CLAIMS_A_USE = mongodb_command("update", "tempKeys")
+CLAIMS_A_USE = mongodb_command("findAndModify", "tempKeys")
 """The write that takes a use of a key."""
 
 
