@@ -43,7 +43,8 @@ class LockStore:
         try:
             await self._locks.insert_one(_locks.write(lock), session=transaction)
         except DuplicateKeyError as error:
-            raise AlreadyExists(f"There is a lock with id {lock.id} or this uuid already") from error
+            taken = f"There is a lock with id {lock.id} or this uuid already"
+            raise AlreadyExists(taken) from error
 
     async def next_id(self) -> int:
         """One more than the highest lock id; two callers may get the same one."""
