@@ -199,7 +199,9 @@ def _digest_at(stored: StoredPin | None, lock_id: int) -> str:
 
 
 def _told(command: OpenCommand) -> PinOpening:
+    # That nothing came after it in time (``unconfirmed``) takes nothing back of what was said.
+    steps = [step.state for step in command.history if step.state is not CommandState.UNCONFIRMED]
     return PinOpening(
-        success=command.state in _SAID_BY_THE_LOCK,
+        success=bool(steps) and steps[-1] in _SAID_BY_THE_LOCK,
         offline=command.state is CommandState.REFUSED and command.reason == LockOffline.reason,
     )
