@@ -162,7 +162,7 @@ class _Seeder:
 
     async def keys(self, operator: Operator, locks: dict[str, Lock]) -> SeededKeys:
         now = clock.now()
-        known = await self._temp_keys.list_of(operator, None)
+        known = await self._temp_keys.list_of(operator)
         has = locks.__contains__
         gate = GARDEN_GATE if has(GARDEN_GATE.name) else LIGHTHOUSE
 

@@ -1,17 +1,19 @@
 """What became of open commands, for the operators of their locks."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
-
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from handlers.base import BaseHandler
 from handlers.operation import Access, Answer, operation
-from handlers.paging import USUAL_PAGE, Limit, link_next
+from handlers.paging import (
+    USUAL_PAGE,
+    Limit,
+    TimeCursor,
+    link_next,
+    read_time_cursor,
+    time_cursor,
+)
 from server.domain.commands import CommandState, OpenCommand
 from server.domain.times import WireTime, wire_time
-
-_CURSOR = r"^[0-9]{1,14}-[0-9a-zA-Z]{1,64}$(?!\n)"
 
 
 class StepAnswer(Struct, frozen=True, kw_only=True):
@@ -46,7 +48,7 @@ class CommandListQuery(Struct, frozen=True, kw_only=True):
     """How many commands, and after which one."""
 
     limit: Limit = USUAL_PAGE
-    after: Annotated[str, Meta(pattern=_CURSOR)] | None = None
+    after: TimeCursor | None = None
 
 
 class OneCommand(BaseHandler):
@@ -62,23 +64,13 @@ class CommandsOfLock(BaseHandler):
 
     @operation(Access.OPERATOR, {200: Answer(CommandList)}, errors=(404,), query=CommandListQuery)
     async def get(self, lock_id: int, query: CommandListQuery) -> None:
-        before = None if query.after is None else _read_cursor(query.after)
+        before = None if query.after is None else read_time_cursor(query.after)
         commands = await self.services.locks.commands_of(
             self.operator, lock_id, query.limit, before
         )
         if len(commands) == query.limit:
-            link_next(self, _cursor(commands[-1]))
+            link_next(self, time_cursor(commands[-1].requested_at, commands[-1].id))
         self.write_json(CommandList(commands=[_answer(command) for command in commands]))
-
-
-def _cursor(command: OpenCommand) -> str:
-    return f"{round(command.requested_at.timestamp() * 1000)}-{command.id}"
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    milliseconds, _, command_id = cursor.partition("-")
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(milliseconds))
-    return at, command_id
 
 
 def _answer(command: OpenCommand) -> CommandAnswer:

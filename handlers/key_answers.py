@@ -2,7 +2,10 @@
 
 from msgspec import Struct
 
+from handlers.base import BaseHandler
+from handlers.paging import link_next, time_cursor
 from handlers.views.urls import key_url
+from server.domain.pages import Page
 from server.domain.schedule import ScheduleWindow
 from server.domain.temp_keys import AccessMethod, AccessMode, KeyStatus, TempKey
 from server.domain.times import WireTime, wire_time
@@ -72,6 +75,12 @@ def key_answer(key: TempKey) -> KeyAnswer:
         schedule=key.schedule,
         doors=door_answers(key),
     )
+
+
+def link_next_keys(handler: BaseHandler, keys: list[TempKey], page: Page) -> None:
+    """Say where a list of keys goes on, where that was a full page of it."""
+    if page.limit and len(keys) == page.limit:
+        link_next(handler, time_cursor(keys[-1].created_at, keys[-1].uuid))
 
 
 def door_answers(key: TempKey) -> list[DoorAnswer]:

@@ -4,8 +4,9 @@ from msgspec import Struct
 
 from handlers.base import BaseHandler
 from handlers.command_reply import CommandReply, command_reply, event_answer
-from handlers.key_answers import LegacyKeyAnswer, legacy_key_answer
+from handlers.key_answers import LegacyKeyAnswer, legacy_key_answer, link_next_keys
 from handlers.operation import Access, Answer, operation
+from handlers.paging import PageQuery
 from server import clock
 from server.domain.temp_key_changes import LegacyTempKeyUpdate, NewLegacyTempKey
 from server.domain.temp_keys import KeyUuid, UserId, status_of
@@ -92,9 +93,10 @@ class UseTempKey(BaseHandler):
 class TempKeysOfLock(BaseHandler):
     """The temp keys of one lock that are not revoked."""
 
-    @operation(Access.OPERATOR, {200: Answer(LegacyKeyList)}, errors=(400, 404))
-    async def get(self, lock_id: int) -> None:
-        keys = await self.services.legacy_temp_keys.list_of_lock(self.operator, lock_id)
+    @operation(Access.OPERATOR, {200: Answer(LegacyKeyList)}, errors=(400, 404), query=PageQuery)
+    async def get(self, lock_id: int, query: PageQuery) -> None:
+        keys = await self.services.legacy_temp_keys.list_of_lock(self.operator, lock_id, query.page)
+        link_next_keys(self, keys, query.page)
         now = clock.now()
         self.write_json(
             LegacyKeyList(

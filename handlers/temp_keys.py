@@ -8,19 +8,21 @@ from msgspec import Meta, Struct
 
 from handlers.base import BaseHandler
 from handlers.guest_base import GuestHandler
-from handlers.key_answers import DoorAnswer, KeyAnswer, door_answers, key_answer
+from handlers.key_answers import DoorAnswer, KeyAnswer, door_answers, key_answer, link_next_keys
 from handlers.operation import PAGE, SVG, Access, Answer, operation
+from handlers.paging import PageQuery
 from handlers.views.key_view import key_view
 from handlers.views.urls import key_url
 from server import clock
 from server.domain.explain import RuleResult
+from server.domain.schedule import ScheduleWindow
 from server.domain.temp_key_changes import TempKeyUpdate
-from server.domain.temp_keys import LockIdNumber, NewTempKey
+from server.domain.temp_keys import AccessMode, LockIdNumber, NewTempKey
 from server.domain.times import AwareTime, WireTime, wire_time
 
 
 class NewKeyAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A key that was just issued; ``url`` is the path of its guest page."""
+    """A key that was just issued, as it was understood; ``url`` is the path of its guest page."""
 
     success: bool
     uuid: str
@@ -28,7 +30,12 @@ class NewKeyAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     valid_from: WireTime
     valid_until: WireTime
     doors: list[DoorAnswer]
-    pin: str | None = None
+    description: str | None
+    max_uses: int | None
+    access_mode: AccessMode
+    allowed_user_ids: list[str]
+    schedule: list[ScheduleWindow]
+    pin: str | None
 
 
 class KeyList(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -45,8 +52,8 @@ class RevokedAnswer(Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     already_revoked: bool = False
 
 
-class KeyQuery(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which keys to list: all, or those of one lock."""
+class KeyQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
+    """Which keys to list: all or those of one lock, whole or in pages."""
 
     lock_id: LockIdNumber | None = None
 
@@ -57,7 +64,8 @@ class TempKeysOfOrganization(BaseHandler):
     @operation(Access.OPERATOR, {200: Answer(KeyList)}, errors=(400, 404), query=KeyQuery)
     async def get(self, query: KeyQuery) -> None:
         """The organisation's temp keys, newest first."""
-        keys = await self.services.temp_keys.list_of(self.operator, query.lock_id)
+        keys = await self.services.temp_keys.list_of(self.operator, query.lock_id, query.page)
+        link_next_keys(self, keys, query.page)
         self.write_json(KeyList(temp_keys=[key_answer(key) for key in keys]))
 
     @operation(
@@ -74,6 +82,11 @@ class TempKeysOfOrganization(BaseHandler):
             valid_from=wire_time(key.valid_from),
             valid_until=wire_time(key.valid_until),
             doors=door_answers(key),
+            description=key.description,
+            max_uses=key.max_uses,
+            access_mode=key.access_mode,
+            allowed_user_ids=key.allowed_user_ids,
+            schedule=key.schedule,
             pin=pin,
         )
         self.write_json(answer, status=201)

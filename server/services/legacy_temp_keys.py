@@ -6,6 +6,7 @@ from server import clock
 from server.domain.errors import AlreadyExists, InvalidInput, TempKeyNotFound
 from server.domain.events import Done, EventData, RecordedEvent, TempKeyUsed
 from server.domain.organizations import Guest, Operator
+from server.domain.pages import Page
 from server.domain.temp_key_changes import LegacyTempKeyUpdate, NewLegacyTempKey
 from server.domain.temp_keys import NewDoor, NewTempKey, TempKey, check_guest
 from server.domain.times import wire_time
@@ -90,14 +91,14 @@ class LegacyTempKeys:
 
         return await self._done(operator, lock_id, await self._events.record_outcome(take_use, now))
 
-    async def list_of_lock(self, operator: Operator, lock_id: int) -> list[TempKey]:
+    async def list_of_lock(self, operator: Operator, lock_id: int, page: Page) -> list[TempKey]:
         """The keys of a lock that are not revoked, newest first.
 
         Raises:
             LockNotFound: the caller has no such lock.
         """
-        keys = await self._temp_keys.list_of(operator, lock_id)
-        return [key for key in keys if key.revoked_at is None]
+        lock = await self._locks.find(lock_id, operator.scope)
+        return await self._keys.list_unrevoked_of_lock(lock.id, lock.org_id, page)
 
     async def _find(self, operator: Operator, lock_id: int, key_uuid: str) -> TempKey:
         await self._locks.find(lock_id, operator.scope)

@@ -21,6 +21,7 @@ from server.domain.events import RecordedEvent
 from server.domain.explain import Explanation, explain
 from server.domain.locks import Lock
 from server.domain.organizations import Guest, Operator, Scope
+from server.domain.pages import EVERYTHING, Page
 from server.domain.schedule import check_days
 from server.domain.secrets import new_uuid
 from server.domain.temp_key_changes import TempKeyUpdate, check_somebody_may_use, updated_key
@@ -131,7 +132,9 @@ class TempKeys:
             key=key, locks=await self._locks.find_all(lock_ids, Scope(org_id=key.org_id))
         )
 
-    async def list_of(self, operator: Operator, lock_id: int | None) -> list[TempKey]:
+    async def list_of(
+        self, operator: Operator, lock_id: int | None = None, page: Page = EVERYTHING
+    ) -> list[TempKey]:
         """The caller's keys, newest first; all that touch a lock where ``lock_id`` is given.
 
         Raises:
@@ -139,10 +142,10 @@ class TempKeys:
         """
         if lock_id is not None:
             lock = await self._locks.find(lock_id, operator.scope)
-            return await self._keys.list_of_lock(lock.id, lock.org_id)
+            return await self._keys.list_of_lock(lock.id, lock.org_id, page)
         if operator.org_id is not None:
-            return await self._keys.list_of_organization(operator.org_id)
-        return await self._keys.list_made_by(operator.name)
+            return await self._keys.list_of_organization(operator.org_id, page)
+        return await self._keys.list_made_by(operator.name, page)
 
     async def revoke(self, operator: Operator, key_uuid: str) -> Change:
         """Revoke a key for all its doors.

@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.domain.commands import CommandState, OpenCommand, Step, predecessors
 from server.domain.errors import CommandNotFound
-from server.storage.mongo import Database, Document, Documents, reports_outages
+from server.storage.mongo import Database, Document, Documents, older_than, reports_outages
 
 _commands = Documents(OpenCommand)
 _UNANSWERED = [CommandState.QUEUED.value, CommandState.SENT.value, CommandState.ACCEPTED.value]
@@ -115,9 +115,7 @@ class CommandStore:
         """
         wanted: Document = {"lockId": lock_id, "orgId": org_id}
         if before is not None:
-            at, command_id = before
-            wanted["requestedAt"] = {"$lte": at}
-            wanted["$or"] = [{"requestedAt": {"$lt": at}}, {"_id": {"$lt": command_id}}]
+            wanted |= older_than("requestedAt", before)
         cursor = self._commands.find(wanted).sort([("requestedAt", -1), ("_id", -1)])
         return [_commands.read(document) async for document in cursor.limit(limit)]
 

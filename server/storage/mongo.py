@@ -37,6 +37,7 @@ R = TypeVar("R")
 
 _OUTAGES = (ConnectionFailure, ExecutionTimeout, NotPrimaryError, WriteConcernError, WTimeoutError)
 
+_NEWEST_KEY_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Mapping[str, list[IndexModel]] = {
     "locks": [
         IndexModel([("orgId", ASCENDING), ("_id", ASCENDING)]),
@@ -48,8 +49,9 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("presenceChanges.at", ASCENDING)], sparse=True),
     ],
     "tempKeys": [
-        IndexModel([("orgId", ASCENDING), ("createdAt", DESCENDING)]),
-        IndexModel([("doors.lockId", ASCENDING)]),
+        IndexModel([("orgId", ASCENDING), *_NEWEST_KEY_FIRST]),
+        IndexModel([("doors.lockId", ASCENDING), *_NEWEST_KEY_FIRST]),
+        IndexModel([("createdBy", ASCENDING), *_NEWEST_KEY_FIRST]),
         IndexModel([("claims.expiresAt", ASCENDING)], sparse=True),
     ],
     "commands": [
@@ -120,6 +122,15 @@ async def ping(database: Database) -> None:
         await database.command("ping")
     except PyMongoError as error:
         raise StorageUnavailable from error
+
+
+def older_than(field: str, after: tuple[datetime, str]) -> Document:
+    """What comes after a document, by its time and id, in a list that is sorted by both."""
+    at, document_id = after
+    return {
+        field: {"$lte": at},
+        "$or": [{field: {"$lt": at}}, {"_id": {"$lt": document_id}}],
+    }
 
 
 class Documents(Generic[StructT]):

@@ -7,6 +7,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.errors import AlreadyExists, ChangedMeanwhile, KeyUsedUp, TempKeyNotFound
+from server.domain.pages import EVERYTHING, Page
 from server.domain.temp_keys import (
     SAME_TAP,
     Claim,
@@ -15,7 +16,14 @@ from server.domain.temp_keys import (
     check_key,
     claim_for_same_tap,
 )
-from server.storage.mongo import Database, Document, Documents, Transaction, reports_outages
+from server.storage.mongo import (
+    Database,
+    Document,
+    Documents,
+    Transaction,
+    older_than,
+    reports_outages,
+)
 
 _keys = Documents(TempKey, id_name="uuid")
 
@@ -49,17 +57,24 @@ class TempKeyStore:
             raise TempKeyNotFound
         return _keys.read(document)
 
-    async def list_of_lock(self, lock_id: int, org_id: str) -> list[TempKey]:
+    async def list_of_lock(
+        self, lock_id: int, org_id: str, page: Page = EVERYTHING
+    ) -> list[TempKey]:
         """The organisation's keys that touch a lock, newest first."""
-        return await self._list({"doors.lockId": lock_id, "orgId": org_id})
+        return await self._list({"doors.lockId": lock_id, "orgId": org_id}, page)
 
-    async def list_of_organization(self, org_id: str) -> list[TempKey]:
+    async def list_unrevoked_of_lock(self, lock_id: int, org_id: str, page: Page) -> list[TempKey]:
+        """Those of ``list_of_lock`` that are not revoked."""
+        wanted = {"doors.lockId": lock_id, "orgId": org_id, "revokedAt": None}
+        return await self._list(wanted, page)
+
+    async def list_of_organization(self, org_id: str, page: Page = EVERYTHING) -> list[TempKey]:
         """The organisation's keys, newest first."""
-        return await self._list({"orgId": org_id})
+        return await self._list({"orgId": org_id}, page)
 
-    async def list_made_by(self, creator: str) -> list[TempKey]:
+    async def list_made_by(self, creator: str, page: Page = EVERYTHING) -> list[TempKey]:
         """The keys that one caller has issued, newest first."""
-        return await self._list({"createdBy": creator})
+        return await self._list({"createdBy": creator}, page)
 
     async def update(self, before: TempKey, after: TempKey, transaction: Transaction) -> None:
         """Write down those fields in which ``after`` differs; uses that are taken stay taken.
@@ -184,9 +199,11 @@ class TempKeyStore:
         cursor = cursor.sort("claims.expiresAt", -1).limit(limit)
         return [_keys.read(document) async for document in cursor]
 
-    async def _list(self, wanted: Document) -> list[TempKey]:
-        cursor = self._keys.find(wanted).sort("createdAt", -1)
-        return [_keys.read(document) async for document in cursor]
+    async def _list(self, wanted: Document, page: Page) -> list[TempKey]:
+        if page.after is not None:
+            wanted = wanted | older_than("createdAt", page.after)
+        cursor = self._keys.find(wanted).sort([("createdAt", -1), ("_id", -1)])
+        return [_keys.read(document) async for document in cursor.limit(page.limit)]
 
 
 def _usable(at: datetime) -> Document:

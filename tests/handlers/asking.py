@@ -25,6 +25,27 @@ def token_of(user_id: str) -> str:
     return jwt.encode(claims, JWT_SECRET, algorithm="HS256")
 
 
+def next_of(page: Page) -> str | None:
+    """Where a list goes on, if it does."""
+    link = page.response.headers.get("Link")
+    if link is None:
+        return None
+    url, _, rel = link.partition(">; ")
+    assert rel == 'rel="next"'
+    return url.lstrip("<")
+
+
+async def walk(house: House, url: str | None, name: str) -> list[dict[str, Any]]:
+    """Everything on a list, page by page."""
+    found: list[dict[str, Any]] = []
+    while url is not None:
+        page = await house.manage("GET", url)
+        assert page.status == 200
+        found += page.json()[name]
+        url = next_of(page)
+    return found
+
+
 class Callers:
     """Everybody who may ask, by name; each asks with credentials of its own."""
 

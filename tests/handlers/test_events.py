@@ -2,13 +2,12 @@
 
 import asyncio
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from tornado.ioloop import IOLoop
 
-from tests.handlers.asking import Callers
-from tests.house import Device, House, Page, until
+from tests.handlers.asking import Callers, next_of
+from tests.house import Device, House, until
 
 
 @pytest.fixture
@@ -34,16 +33,6 @@ async def replay(house: House, count: int, query: str = "") -> list[dict[str, An
 
 def keys_in(events: list[dict[str, Any]]) -> list[str]:
     return [event["event"]["keyUuid"] for event in events if event["type"] == "KeyAdded"]
-
-
-def next_of(page: Page) -> str | None:
-    link = page.response.headers.get("Link")
-    if link is None:
-        return None
-    url, _, rel = link.partition(">; ")
-    assert rel == 'rel="next"'
-    parts = urlsplit(url.lstrip("<"))
-    return f"{parts.path}?{parts.query}"
 
 
 async def test_events_of_all_locks_come_in_one_order(house: House):

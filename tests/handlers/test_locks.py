@@ -3,34 +3,14 @@
 import csv
 import io
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 
 from server.domain.times import parse_wire_time
-from tests.handlers.asking import Callers
-from tests.house import House, Page
+from tests.handlers.asking import Callers, next_of, walk
+from tests.house import House
 from tests.journeys.bare_lock import BareLock
-
-
-def next_of(page: Page) -> str | None:
-    link = page.response.headers.get("Link")
-    if link is None:
-        return None
-    parts = urlsplit(link.partition(">")[0].lstrip("<"))
-    return f"{parts.path}?{parts.query}"
-
-
-async def walk(house: House, url: str | None, name: str) -> list[dict[str, Any]]:
-    """Everything on a list, page by page."""
-    found: list[dict[str, Any]] = []
-    while url is not None:
-        page = await house.manage("GET", url)
-        assert page.status == 200
-        found += page.json()[name]
-        url = next_of(page)
-    return found
-
 
 # Lists in pages
 

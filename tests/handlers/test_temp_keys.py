@@ -1,5 +1,6 @@
 """Issuing, listing and revoking temp keys over HTTP."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from tornado.ioloop import IOLoop
 from server import clock
 from server.domain.times import wire_time
 from simulator.simulated_lock import SimulatedLock
+from tests.handlers.asking import next_of, walk
 from tests.house import House
 
 
@@ -67,6 +69,21 @@ async def test_a_key_is_issued_with_the_path_of_its_page(house: House):
     ]
     assert {door["accessMethod"] for door in key["doors"]} == {"key"}
     assert (await house.visit(key["url"])).status == 200
+
+
+async def test_a_new_key_is_answered_as_it_was_understood(house: House):
+    fields: dict[str, Any] = {
+        "maxUses": 3,
+        "description": "For Anna",
+        "accessMode": "user-whitelist",
+        "allowedUserIds": ["anna"],
+        "schedule": [{"days": ["mon"], "from": "08:00", "until": "17:00"}],
+    }
+    lock = await house.lock()
+    asked = (await house.manage("POST", "/temp-keys", wanted(lock, **fields))).json()
+    misspelt = (await house.manage("POST", "/temp-keys", wanted(lock, maxUsess=3))).json()
+    assert {name: asked[name] for name in fields} == fields
+    assert misspelt["maxUses"] is None
 
 
 async def test_a_time_may_be_written_with_any_offset(house: House):
@@ -215,6 +232,47 @@ async def test_the_keys_of_one_lock_are_those_with_a_door_of_it(house: House):
     both = await house.key(front, back)
     listed = await house.manage("GET", f"/temp-keys?lockId={back.lock_id}")
     assert [key["uuid"] for key in listed.json()["tempKeys"]] == [both.uuid]
+
+
+@pytest.mark.parametrize("which", ["/temp-keys?", "/temp-keys?lockId={}&", "/locks/{}/temp-keys?"])
+async def test_keys_are_listed_whole_or_in_pages_of_the_same_order(house: House, which: str):
+    lock = await house.lock()
+    await asyncio.gather(*(house.key(lock) for _ in range(7)))
+    url = which.format(lock.lock_id)
+    whole = await house.manage("GET", url)
+    assert len(whole.json()["tempKeys"]) == 7
+    assert next_of(whole) is None
+    assert await walk(house, f"{url}limit=2", "tempKeys") == whole.json()["tempKeys"]
+
+
+async def test_a_key_that_is_revoked_between_two_pages_makes_none_be_skipped(house: House):
+    lock = await house.lock()
+    keys = [await house.key(lock) for _ in range(4)]
+    first = await house.manage("GET", f"/locks/{lock.lock_id}/temp-keys?limit=2")
+    await house.manage("DELETE", f"/temp-keys/{keys[2].uuid}")
+    rest = await walk(house, next_of(first), "tempKeys")
+    assert [key["uuid"] for key in rest] == [keys[1].uuid, keys[0].uuid]
+
+
+async def test_a_page_goes_on_with_the_usual_length_where_none_is_said(house: House):
+    lock = await house.lock()
+    await house.key(lock)
+    newest = await house.key(lock)
+    first = await house.manage("GET", "/temp-keys?limit=1")
+    url = next_of(first)
+    assert url is not None
+    rest = await house.manage("GET", url.replace("limit=1&", ""))
+    assert newest.uuid not in [key["uuid"] for key in rest.json()["tempKeys"]]
+    assert len(rest.json()["tempKeys"]) == 1
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "after=x", "after=-1"])
+async def test_a_page_of_keys_past_its_limits_is_refused(house: House, query: str):
+    lock = await house.lock()
+    for path in ("/temp-keys", f"/locks/{lock.lock_id}/temp-keys"):
+        refused = await house.manage("GET", f"{path}?{query}")
+        assert (refused.status, refused.json()["reason"]) == (400, "invalid_input")
+        assert query.split("=", maxsplit=1)[0] in refused.json()["message"]
 
 
 @pytest.mark.parametrize("lock_id", ["0", "-1", "one", "1.5", "%00", str(2**53), "[$ne]"])
