@@ -14,6 +14,7 @@ from tornado.netutil import bind_sockets
 from server import logs, shell
 from server.app import make_app, open_services
 from server.domain.errors import LatchkeyError
+from server.reference import reference
 from server.settings import Settings, read_settings
 from server.storage.embedded_mongodb import MongodbUnavailable, embedded_mongodb
 
@@ -74,11 +75,17 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
         server.stop()
 
 
+async def _reference(_settings: Settings, _options: argparse.Namespace) -> None:
+    print(reference(), end="")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m server", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the server").set_defaults(run=_serve)
-
+    commands.add_parser(
+        "reference", help="print docs/reference.md: every setting, every reason"
+    ).set_defaults(run=_reference)
     shell.add_commands(commands)
     return parser
 

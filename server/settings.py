@@ -3,10 +3,10 @@
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from environs import EnvValidationError, FileAwareEnv, validate
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from server.domain.addresses import Network
 from server.domain.errors import LatchkeyError
@@ -42,32 +42,76 @@ class Secret:
 class Settings(Struct, frozen=True, kw_only=True):
     """One installation's settings; names that end in ``_s`` are seconds.
 
-    Without ``mongodb_uri`` the server runs a MongoDB of its own in ``data_dir``.
-    Tokens are signed with ``jwt_secret`` (HS256), or with the keys at ``jwt_jwks_url`` (one of
-    ``jwt_algorithms``), or not accepted. Without ``session_secret`` MongoDB keeps one.
-    Without ``pin_secret`` there are no PINs; another one makes those that were issued useless.
-    ``X-Forwarded-For`` is believed of ``trusted_proxies`` only.
+    Each says in its ``Meta`` what an operator has to know: ``docs/reference.md`` is made of
+    these. Its variable is its name in capitals behind ``LATCHKEY_``, but for ``data_dir``.
     """
 
-    address: str = "127.0.0.1"
-    port: int = 8080
-    mongodb_uri: Secret | None = None
-    mongodb_database: str = "latchkey"
-    mongodb_timeout_s: float = 3.0
-    data_dir: Path = Path.home() / ".local" / "share" / "latchkey"
-    heartbeat_s: float = 20.0
-    offline_after_s: float = 45.0
-    hello_within_s: float = 10.0
-    command_life_s: float = 8.0
-    jwt_secret: Secret | None = None
-    jwt_issuer: str = "latchkey"
-    jwt_audience: str = "latchkey"
-    jwt_jwks_url: str | None = None
-    jwt_algorithms: tuple[str, ...] = ("EdDSA", "ES256", "RS256")
-    session_secret: Secret | None = None
-    pin_secret: Secret | None = None
-    trusted_proxies: tuple[Network, ...] = ()
-    log_format: str = "pretty"
+    address: Annotated[str, Meta(description="Where to listen.")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="0: any free port, named in the log.")] = 8080
+    mongodb_uri: Annotated[
+        Secret | None,
+        Meta(description="The MongoDB, a replica set. Without it the server runs its own."),
+    ] = None
+    mongodb_database: Annotated[str, Meta(description="The database in it.")] = "latchkey"
+    mongodb_timeout_s: Annotated[float, Meta(description="The longest wait for one call.")] = 3.0
+    data_dir: Annotated[
+        Path,
+        Meta(
+            description="The folder of the server's own MongoDB.",
+            extra={"variable": "LATCHKEY_DATA"},
+        ),
+    ] = Path.home() / ".local" / "share" / "latchkey"
+    heartbeat_s: Annotated[float, Meta(description="How often a lock is pinged.")] = 20.0
+    offline_after_s: Annotated[
+        float,
+        Meta(description="How long a silent lock may count as online; longer than the heartbeat."),
+    ] = 45.0
+    hello_within_s: Annotated[
+        float, Meta(description="How long a new connection may take to say `hello`.")
+    ] = 10.0
+    command_life_s: Annotated[
+        float, Meta(description="How long an open command may be carried out, 3 to 15.")
+    ] = 8.0
+    jwt_secret: Annotated[
+        Secret | None,
+        Meta(description="At least 32 bytes, for tokens that are signed with HS256."),
+    ] = None
+    jwt_issuer: Annotated[str, Meta(description="What `iss` of a token must be.")] = "latchkey"
+    jwt_audience: Annotated[str, Meta(description="What `aud` of a token must be.")] = "latchkey"
+    jwt_jwks_url: Annotated[
+        str | None,
+        Meta(
+            description="Where an identity provider publishes its keys (https); this or the "
+            "secret. Without either only API keys are accepted."
+        ),
+    ] = None
+    jwt_algorithms: Annotated[
+        tuple[str, ...], Meta(description="Which of these its tokens may be signed with.")
+    ] = ("EdDSA", "ES256", "RS256")
+    session_secret: Annotated[
+        Secret | None,
+        Meta(
+            description="At least 32 bytes, for the cookies of guests. Without it the first "
+            "server makes one and leaves it in MongoDB."
+        ),
+    ] = None
+    pin_secret: Annotated[
+        Secret | None,
+        Meta(
+            description="At least 32 bytes. Without it there are no PINs; with another one "
+            "those that were issued are lost."
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Whose `X-Forwarded-For` is believed: addresses and networks, with "
+            "commas. Set it behind a proxy, or all guests count as one guesser."
+        ),
+    ] = ()
+    log_format: Annotated[str, Meta(description="`pretty` for people, `json` for programs.")] = (
+        "pretty"
+    )
 
     @property
     def liveness(self) -> LivenessPolicy:

@@ -35,22 +35,32 @@ class NotFound(LatchkeyError):
 
 
 class LockNotFound(NotFound):
+    """No such lock, or not within the caller's reach."""
+
     reason = "lock_not_found"
 
 
 class OrganizationNotFound(NotFound):
+    """No such organisation."""
+
     reason = "organization_not_found"
 
 
 class TempKeyNotFound(NotFound):
+    """No such temp key, or not within the caller's reach."""
+
     reason = "temp_key_not_found"
 
 
 class DoorNotFound(NotFound):
+    """The temp key has no door with this number."""
+
     reason = "door_not_found"
 
 
 class CommandNotFound(NotFound):
+    """No such open command, or not within the caller's reach."""
+
     reason = "command_not_found"
 
 
@@ -77,6 +87,8 @@ class KeyRefused(LatchkeyError):
 
 
 class KeyRevoked(KeyRefused):
+    """The temp key was revoked."""
+
     reason = "key_revoked"
 
     def __init__(self) -> None:
@@ -84,6 +96,8 @@ class KeyRevoked(KeyRefused):
 
 
 class KeyNotYetValid(KeyRefused):
+    """The temp key's window has not begun."""
+
     reason = "key_not_yet_valid"
 
     def __init__(self, valid_from: datetime) -> None:
@@ -92,6 +106,8 @@ class KeyNotYetValid(KeyRefused):
 
 
 class KeyExpired(KeyRefused):
+    """The temp key's window is over."""
+
     reason = "key_expired"
 
     def __init__(self, valid_until: datetime) -> None:
@@ -100,6 +116,8 @@ class KeyExpired(KeyRefused):
 
 
 class KeyUsedUp(KeyRefused):
+    """The temp key has been used as often as it may be."""
+
     reason = "key_used_up"
 
     def __init__(self) -> None:

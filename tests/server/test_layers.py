@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.logs",
         "server.settings",
     },
+    "server.reference": {"handlers.base", "server.domain", "server.settings"},
     "server.shell": {
         "server.app",
         "server.services",
@@ -59,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "server.__main__": {
         "server.app",
+        "server.reference",
         "server.shell",
         "server.services",
         "server.storage",
