@@ -137,8 +137,12 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     bus = LocalBus()
     node_id = new_id()
     outcomes = Outcomes(commands, keys, bus)
-    telemetry = TelemetryWriter(reports)
-    limits = SessionLimits(liveness=settings.liveness, hello_within_s=settings.hello_within_s)
+    telemetry = TelemetryWriter(reports, settings.most_waiting_reports)
+    limits = SessionLimits(
+        liveness=settings.liveness,
+        hello_within_s=settings.hello_within_s,
+        frames=settings.frames,
+    )
     sessions = Sessions(node_id, locks, commands, outcomes, telemetry, bus, limits)
     nodes = Nodes(node_id, NodeStore(database), locks, sessions)
     command_life = timedelta(seconds=settings.command_life_s)

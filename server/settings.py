@@ -11,8 +11,16 @@ from msgspec import Meta, Struct
 from server.domain.addresses import Network
 from server.domain.errors import LatchkeyError
 from server.domain.locks import LivenessPolicy
+from server.domain.protocol import MAX_BATCH_REPORTS
+from server.domain.rates import Rate
 
 _LONGEST_S = 3600
+_NUMBERS = {
+    "frames_a_second": (1, 10_000),
+    "frame_burst": (10, 1_000_000),
+    "most_waiting_reports": (MAX_BATCH_REPORTS, 10_000_000),
+}
+"""Settings that are whole numbers, each with its least and its greatest value."""
 
 
 class SettingsError(LatchkeyError):
@@ -72,6 +80,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     command_life_s: Annotated[
         float, Meta(description="How long an open command may be carried out, 3 to 15.")
     ] = 8.0
+    frames_a_second: Annotated[
+        int, Meta(description="How many frames a lock may send in the long run.")
+    ] = 20
+    frame_burst: Annotated[
+        int, Meta(description="How many it may send at once, after an outage for example.")
+    ] = 500
+    most_waiting_reports: Annotated[
+        int,
+        Meta(
+            description="How many reports of locks wait in memory, about 1 KiB each, while MongoDB "
+            "is slow or away; the locks keep what comes after those."
+        ),
+    ] = 20_000
     jwt_secret: Annotated[
         Secret | None,
         Meta(description="At least 32 bytes, for tokens that are signed with HS256."),
@@ -118,6 +139,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         """How dead connections are found out."""
         return LivenessPolicy(heartbeat_s=self.heartbeat_s, offline_after_s=self.offline_after_s)
 
+    @property
+    def frames(self) -> Rate:
+        """How many frames a lock may send."""
+        return Rate(a_second=self.frames_a_second, burst=self.frame_burst)
+
 
 def read_settings() -> Settings:
     """Read the settings from the environment; what is not set has its default.
@@ -150,7 +176,12 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
     session_secret = env.str("SESSION_SECRET", None, validate=_long_enough)
     pin_secret = env.str("PIN_SECRET", None, validate=_long_enough)
     trusted_proxies = env.list("TRUSTED_PROXIES", [], validate=_networks)
+    numbers = {
+        name: env.int(name.upper(), getattr(default, name), validate=validate.Range(*bounds))
+        for name, bounds in _NUMBERS.items()
+    }
     return {
+        **numbers,
         "address": env.str("ADDRESS", default.address, validate=a_word),
         "port": env.int("PORT", default.port, validate=validate.Range(0, 65535)),
         "mongodb_uri": _secret(mongodb_uri),

@@ -1,7 +1,8 @@
 """The heartbeat of one connection: it is pinged, and cut when it has been silent for too long."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from server.domain.locks import LivenessPolicy
 
@@ -23,6 +24,7 @@ class Heartbeat:
         self._ping = ping
         self._cut = cut
         self._loop = asyncio.get_running_loop()
+        self._reads = True
         self._heard_at = self._loop.time()
         self._ping_at = self._heard_at + policy.heartbeat_s
         self._timer = self._loop.call_at(self._next_look(), self._look)
@@ -36,17 +38,33 @@ class Heartbeat:
         """Note a sign of life."""
         self._heard_at = self._loop.time()
 
+    @contextmanager
+    def deaf(self) -> Generator[None]:
+        """Count no silence meanwhile: we read nothing, so whatever the lock says is not heard.
+
+        It is still pinged, because it listens. Its silence begins anew at the end.
+        """
+        self._reads = False
+        try:
+            yield
+        finally:
+            self._reads = True
+            self.heard()
+
     def stop(self) -> None:
         """Watch no longer."""
         self._timer.cancel()
 
     def _next_look(self) -> float:
+        if not self._reads:
+            return self._ping_at
         return min(self._ping_at, self._heard_at + self._policy.silence_allowed_s)
 
     def _look(self) -> None:
         now = self._loop.time()
         overslept = now - self._timer.when() > _STALL_S
-        if now - self._heard_at >= self._policy.silence_allowed_s and not overslept:
+        silent = self._reads and now - self._heard_at >= self._policy.silence_allowed_s
+        if silent and not overslept:
             self._cut()
             return
         if now >= self._ping_at or overslept:

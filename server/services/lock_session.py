@@ -13,7 +13,6 @@ from server.domain.commands import CommandState, OpenCommand
 from server.domain.errors import ChannelClosed, CommandNotFound, ProtocolError, StorageUnavailable
 from server.domain.locks import LivenessPolicy, Lock, StoredKey
 from server.domain.protocol import (
-    Ack,
     Batch,
     CloseCode,
     Error,
@@ -34,17 +33,23 @@ from server.domain.protocol import (
     decode_lock_frame,
     encode_frame,
 )
-from server.domain.telemetry import AckLine, StoredReport
+from server.domain.rates import Rate, TokenBucket
 from server.domain.times import wire_time
 from server.services.channel import Channel
 from server.services.heartbeat import Heartbeat
 from server.services.outcomes import Outcomes
 from server.services.session_commands import SessionCommands
 from server.services.session_keys import SessionKeys
+from server.services.session_reports import SessionReports
 from server.services.telemetry import TelemetryWriter
 from server.storage.command_store import CommandStore
 
 log = structlog.get_logger(__name__)
+
+_MOST_AFTER_THE_END = 200
+"""How many frames may still come while a lock hears that its connection is closed."""
+
+_COME_BACK_WITHIN_S = 10
 
 _STATE_OF_RESULT = {
     ResultStatus.ACCEPTED: CommandState.ACCEPTED,
@@ -65,6 +70,7 @@ class SessionParts(Struct, frozen=True, kw_only=True):
     telemetry: TelemetryWriter
     liveness: LivenessPolicy
     hello_within_s: float
+    frames: Rate
 
 
 class LockSession:
@@ -77,42 +83,62 @@ class LockSession:
         self._channel = channel
         self._parts = parts
         self._hello: Hello | None = None
-        self._acks = AckLine(0)
-        self._gap_told: int | None = None
         self._ended = False
         self._commands = SessionCommands(self.id, lock, channel, parts.commands, parts.outcomes)
         self._keys = SessionKeys(self.id, lock.id, channel)
+        self._reports = SessionReports(channel, parts.telemetry)
         self._liveness = parts.liveness.of(lock)
         self._heartbeat = Heartbeat(self._liveness, channel.ping, self._cut_silent)
-        self._hello_timer = asyncio.get_running_loop().call_later(
+        self._loop = asyncio.get_running_loop()
+        self._pace = TokenBucket(parts.frames, self._loop.time())
+        self._after_the_end = 0
+        self._hello_timer = self._loop.call_later(
             parts.hello_within_s, self.close, CloseCode.NO_HELLO, "no hello in time"
         )
 
     # The lock's side
 
     def heard(self) -> None:
-        """Note a sign of life of the lock: any frame of it, a pong included."""
-        self._heartbeat.heard()
-        self.last_seen_at = clock.now()
+        """Note a sign of life of the lock: a ping, or a pong. They count as frames, too."""
+        self._counts()
 
     async def receive(self, message: str | bytes) -> None:
         """Take one frame of the lock; one that breaks the protocol closes the connection.
 
         Waits for storage, never for the lock: the next frame is read when this returns.
         """
-        if self._ended:
+        if not self._counts():
             return
-        self.heard()
-        try:
-            await self._take(decode_lock_frame(message))
-        except ProtocolError as error:
-            log.info("protocol_error", lock=self.lock.id, session=self.id, code=error.code)
-            self._send(Error(code=error.code, message=str(error)[:500]))
-            self.close(error.close_code, error.code)
-        except StorageUnavailable as error:
-            log.warning("frame_waits_for_storage", lock=self.lock.id, session=self.id)
-            self._send(Error(code=error.reason, message="not stored: send it again"))
-        self.heard()
+        began = self._loop.time()
+        with self._heartbeat.deaf():
+            try:
+                await self._take(decode_lock_frame(message))
+            except ProtocolError as error:
+                self._break_off(error.close_code, error.code, str(error))
+            except StorageUnavailable as error:
+                log.warning("frame_waits_for_storage", lock=self.lock.id, session=self.id)
+                self._send(Error(code=error.reason, message="not stored: send it again"))
+        # What has piled up while we did not read is not the lock's haste.
+        self._pace.add(self._loop.time() - began)
+
+    def _counts(self) -> bool:
+        """Whether what just came from the lock counts: it does until the end, within its rate."""
+        if self._ended:
+            self._after_the_end += 1
+            if self._after_the_end > _MOST_AFTER_THE_END:
+                self._channel.drop()
+            return False
+        self._heartbeat.heard()
+        self.last_seen_at = clock.now()
+        if not self._pace.take(self._loop.time()):
+            self._break_off(CloseCode.TOO_MANY_FRAMES, "too_many_frames", "slow down")
+            return False
+        return True
+
+    def _break_off(self, close_code: int, code: str, message: str) -> None:
+        log.info("protocol_error", lock=self.lock.id, session=self.id, code=code)
+        self._send(Error(code=code, message=message[:500]))
+        self.close(close_code, code)
 
     async def _take(self, frame: LockFrame | UnknownFrame) -> None:
         match frame:
@@ -136,10 +162,15 @@ class LockSession:
             raise ProtocolError(CloseCode.BROKEN_FRAME, "second_hello", "hello was said already")
         self._hello_timer.cancel()
         self._hello = hello
-        self.lock = await self._parts.attach(self, hello)
+        try:
+            self.lock = await self._parts.attach(self, hello)
+        except StorageUnavailable:
+            wait_s = secrets.randbelow(_COME_BACK_WITHIN_S) + 2
+            self.close(CloseCode.TRY_AGAIN_LATER, f"try again in {wait_s} s")
+            raise
         self._commands.lock = self.lock
         self._keys.greeted(hello.capabilities)
-        self._acks = AckLine(self.lock.acked_seq(hello.epoch))
+        self._reports.greeted(hello.epoch, self.lock.acked_seq(hello.epoch))
         policy = self._liveness
         self._send(
             Welcome(
@@ -147,23 +178,21 @@ class LockSession:
                 server_time=wire_time(clock.now()),
                 heartbeat_seconds=policy.heartbeat_s,
                 offline_after_seconds=policy.offline_after_s,
-                acked_seq=self._acks.acked_seq,
+                acked_seq=self._reports.acked_seq,
             )
         )
         await self._parts.serve(self)
         for command in await self._parts.commands.waiting_for(self.lock.id, clock.now()):
             await self.open(command)
 
-    def _greeted(self) -> Hello:
+    def _check_greeted(self) -> None:
         if self._hello is None:
             raise ProtocolError(CloseCode.BROKEN_FRAME, "no_hello", "say hello first")
-        return self._hello
 
     async def _store(self, reports: list[Report]) -> None:
-        hello = self._greeted()
+        self._check_greeted()
         received_at = clock.now()
-        for report in reports:
-            self._acks.received(report.seq)
+        self._reports.received(reports)
         for report in reports:
             if (
                 isinstance(report, Event)
@@ -171,22 +200,10 @@ class LockSession:
                 and report.command_id is not None
             ):
                 await self._settle(report.command_id, CommandState.OPENED, None)
-        await self._parts.telemetry.put(
-            self,
-            [
-                StoredReport(
-                    lock_id=self.lock.id,
-                    org_id=self.lock.org_id,
-                    epoch=hello.epoch,
-                    received_at=received_at,
-                    report=report,
-                )
-                for report in reports
-            ],
-        )
+        await self._reports.store(self.lock, reports, received_at)
 
     async def _note_result(self, result: Result) -> None:
-        self._greeted()
+        self._check_greeted()
         if self._keys.take(result):
             return
         await self._settle(result.command_id, _STATE_OF_RESULT[result.status], result.reason)
@@ -212,30 +229,6 @@ class LockSession:
         """Go on with the lock as it was just changed; the session stays the one it is."""
         self.lock = structs.replace(lock, session_count=self.lock.session_count)
         self._commands.lock = self.lock
-
-    def reports_stored(self, seqs: list[int]) -> int:
-        """Note that these reports of this session are durably stored.
-
-        Returns:
-            Up to which report of the epoch everything is stored; ``tell_acked`` says so
-            to the lock.
-        """
-        for seq in seqs:
-            self._acks.stored(seq)
-        return self._acks.acked_seq
-
-    @property
-    def epoch(self) -> str:
-        """The numbering of this session's reports."""
-        return self._greeted().epoch
-
-    def tell_acked(self) -> None:
-        """Acknowledge what is stored, or say once which report holds that up."""
-        self._send(Ack(seq=self._acks.acked_seq))
-        missing = self._acks.missing_seq
-        if missing is not None and missing != self._gap_told:
-            self._gap_told = missing
-            self._send(Error(code="gap", message="a report is missing", seq=missing))
 
     # The end
 

@@ -11,6 +11,7 @@ from server.bus.base import Bus
 from server.domain.errors import LockOffline, StorageUnavailable
 from server.domain.locks import Connection, LivenessPolicy, Lock, OfflineReason, StoredKey
 from server.domain.protocol import CloseCode, Hello, KeyAction
+from server.domain.rates import Rate
 from server.services.channel import Channel
 from server.services.lock_session import LockSession, SessionParts
 from server.services.outcomes import Outcomes
@@ -26,10 +27,11 @@ _DETACH_RETRY_S = (0.2, 0.5, 1, 2, 5, 5, 5, 5)
 
 
 class SessionLimits(Struct, frozen=True, kw_only=True):
-    """What a connection is held to, in seconds."""
+    """What a connection is held to."""
 
     liveness: LivenessPolicy
     hello_within_s: float
+    frames: Rate
 
 
 class Sessions:
@@ -62,6 +64,7 @@ class Sessions:
             telemetry=telemetry,
             liveness=limits.liveness,
             hello_within_s=limits.hello_within_s,
+            frames=limits.frames,
         )
 
     @property
@@ -139,6 +142,10 @@ class Sessions:
         self._attaching += 1
         try:
             lock = await self._locks.attach(session.lock.id, connection)
+        except StorageUnavailable:
+            # It may have been written all the same.
+            self._spawn_offline(session, OfflineReason.CLOSED)
+            raise
         finally:
             self._attaching -= 1
         if session.ended:  # it closed while we waited

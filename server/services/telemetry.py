@@ -10,11 +10,11 @@ from server import clock
 from server.domain.errors import StorageUnavailable
 from server.domain.locks import AckedReports
 from server.domain.telemetry import StoredReport
+from server.services.room import Room
 from server.storage.report_store import ReportStore
 
 log = structlog.get_logger(__name__)
 
-_MOST_WAITING = 2_000
 _MOST_PER_WRITE = 2_000
 _RETRY_AFTER_S = 0.5
 
@@ -33,19 +33,19 @@ class Acknowledging(Protocol):
 class TelemetryWriter:
     """One queue, one writer.
 
-    When the queue is full, ``put`` waits, so that nothing more is read from the
-    locks: what is not acknowledged stays with them.
+    When ``most_waiting`` reports wait to be stored, ``put`` waits, so that nothing more is
+    read from the locks that report: what is not acknowledged stays with them.
     """
 
-    def __init__(self, reports: ReportStore) -> None:
+    def __init__(self, reports: ReportStore, most_waiting: int) -> None:
         self._store = reports
-        self._waiting: asyncio.Queue[tuple[Acknowledging, list[StoredReport]]] = asyncio.Queue(
-            _MOST_WAITING
-        )
+        self._room = Room(most_waiting)
+        self._waiting: asyncio.Queue[tuple[Acknowledging, list[StoredReport]]] = asyncio.Queue()
 
     async def put(self, session: Acknowledging, reports: list[StoredReport]) -> None:
-        """Queue a session's reports; waits while the queue is full."""
-        await self._waiting.put((session, reports))
+        """Queue a session's reports; waits until there is room for them."""
+        await self._room.take(len(reports))
+        self._waiting.put_nowait((session, reports))
 
     async def write_forever(self) -> None:
         """Store what is queued and acknowledge it: run as the one task of its kind."""
@@ -61,6 +61,7 @@ class TelemetryWriter:
                 # Whatever it is, it must not stop the other locks' reports; these are
                 # not acknowledged, so they stay with their locks.
                 log.exception("reports_not_stored", reports=count)
+            self._room.give_back(count)
             for _ in gathered:
                 self._waiting.task_done()
 

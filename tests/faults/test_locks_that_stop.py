@@ -74,7 +74,7 @@ async def test_a_lock_that_sleeps_through_a_commands_life_refuses_it_when_it_wak
     assert [step["state"] for step in unanswered["history"]] == ["queued", "sent", "unconfirmed"]
     assert refused["reason"] == "expired"
     assert lock.openings() == []
-    await site.until_used_count(key, 0)
+    assert await site.used_count(key) == 0
 
 
 async def test_a_lock_that_learns_the_time_too_slowly_refuses_to_open(site: Site) -> None:
@@ -97,7 +97,7 @@ async def test_a_lock_that_learns_the_time_too_slowly_refuses_to_open(site: Site
 async def test_a_lock_that_never_reads_costs_the_server_neither_memory_nor_log(
     site: Site,
 ) -> None:
-    await site.server.start(offline_after_s="60")
+    await site.server.start(offline_after_s="60", frame_burst="1000000")
     locks = await site.locks()
     lock = BareLock(site.url, locks.all[0])
     server = psutil.Process(site.server.pid)

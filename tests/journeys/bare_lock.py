@@ -38,6 +38,10 @@ class BareConnection:
         masked_with_zeros = bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload
         self.socket.transport.write(masked_with_zeros * times)
 
+    def shout_pings(self, times: int) -> None:
+        """Send many pings at once."""
+        self.socket.transport.write(bytes([0x89, 0x80, 0, 0, 0, 0]) * times)
+
     async def hear(self, type: str) -> dict[str, Any]:
         """The next frame of this type; others are passed over."""
         while True:

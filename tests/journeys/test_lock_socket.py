@@ -3,15 +3,17 @@
 import asyncio
 import base64
 import json
-from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.typing import Subprotocol
 
+from server import clock
 from server.domain.protocol import MAX_FRAME_BYTES, SUBPROTOCOL
-from tests.house import House, Page, until
+from server.domain.times import wire_time
+from server.settings import Settings
+from tests.house import House, Page
 from tests.journeys.bare_lock import BareLock
 
 UPGRADE = {
@@ -251,25 +253,36 @@ async def test_a_result_for_a_command_that_never_was_leaves_the_connection_open(
         assert await connection.still_answers()
 
 
-# A lock that does not read
+# How many frames are taken
 
 
-async def test_a_lock_that_never_reads_is_cut_off_and_the_log_stays_short(
-    house: House, caplog: pytest.LogCaptureFixture
+async def test_a_lock_that_sends_too_many_frames_is_told_so_and_sent_away(
+    house: House, settings: Settings
 ) -> None:
-    lock = BareLock(house.url, await house.device())
-    async with lock.connection(receive_buffer=4096) as connection:
-        await connection.hello()
-        connection.stop_reading()
-        before = len(caplog.records)
+    async with BareLock(house.url, await house.device()).online() as connection:
+        connection.shout({"type": "time", "t": 1}, times=2 * settings.frame_burst)
+        assert (await connection.hear("error"))["code"] == "too_many_frames"
+        assert await connection.closed() == 4008
 
-        async def cut_off() -> dict[str, Any] | None:
-            if not connection.socket.transport.is_closing():
-                connection.shout({"type": "x" * 60}, times=500)
-            presence = await house.connection(lock)
-            return None if presence["online"] else presence
 
-        presence = await until(cut_off, timeout_s=50)
-    lines = [line for line in caplog.records[before:] if line.name != "latchkey.access"]
-    assert presence["offlineReason"] == "closed"
-    assert len(lines) < 20
+async def test_pings_count_as_frames(house: House, settings: Settings) -> None:
+    async with BareLock(house.url, await house.device()).online() as connection:
+        connection.shout_pings(2 * settings.frame_burst)
+        assert await connection.closed() == 4008
+
+
+@pytest.mark.expects_log("result_of_foreign_command")
+async def test_what_a_lock_has_to_tell_after_an_outage_is_not_too_much(house: House) -> None:
+    at = wire_time(clock.now())
+    async with BareLock(house.url, await house.device()).online() as connection:
+        for first in range(1, 10_001, 500):
+            reports = [
+                {"type": "telemetry", "seq": seq, "at": at, "rssi": -60}
+                for seq in range(first, first + 500)
+            ]
+            await connection.say("batch", reports=reports)
+        for number in range(100):
+            await connection.result(f"long-ago-{number}", "refused", reason="stale")
+        while (await connection.hear("ack"))["seq"] < 10_000:
+            pass
+        assert await connection.still_answers()

@@ -143,3 +143,25 @@ async def test_pings_begin_one_heartbeat_after_the_connection(answers: bool):
         await control.was_cut.wait()
     assert line.pings == 0
     line.stop()
+
+
+async def test_silence_does_not_count_while_nothing_is_read_but_pings_go_on():
+    loop = asyncio.get_running_loop()
+    line = Line().watched(0.01, 0.2)
+    assert line.heartbeat is not None
+    with line.heartbeat.deaf():
+        long_after = loop.time() + 0.6
+        await line.until(lambda: loop.time() > long_after)
+        cuts = line.cuts
+    assert cuts == 0
+    line.stop()
+
+
+async def test_a_connection_that_stays_silent_when_it_is_read_again_is_cut():
+    line = Line().watched(0.01, 0.2)
+    assert line.heartbeat is not None
+    with line.heartbeat.deaf():
+        await line.until(lambda: line.pings >= 3)
+    async with asyncio.timeout(WITHIN_S):
+        await line.was_cut.wait()
+    assert line.cuts == 1

@@ -21,6 +21,7 @@ from server.storage.report_store import ReportStore
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 WITHIN_S = 20
+MOST_WAITING = 1000
 
 
 class Session:
@@ -61,7 +62,7 @@ class Session:
 
 @pytest.fixture
 def writer(database: Database) -> TelemetryWriter:
-    return TelemetryWriter(ReportStore(database))
+    return TelemetryWriter(ReportStore(database), MOST_WAITING)
 
 
 @asynccontextmanager
@@ -181,12 +182,14 @@ async def test_reports_that_cannot_be_stored_do_not_stop_those_of_other_locks(
     assert await database["reports"].distinct("lockId") == [17]
 
 
-async def test_when_the_queue_is_full_a_lock_waits_until_there_is_room(writer: TelemetryWriter):
+async def test_when_too_many_reports_wait_a_lock_waits_until_there_is_room(
+    writer: TelemetryWriter,
+):
     session = Session(17)
-    report = session.reports(1)
-    for _ in range(2000):
-        await writer.put(session, report)
-    waiting = asyncio.create_task(writer.put(session, report))
+    half = session.reports(*range(1, MOST_WAITING // 2 + 1))
+    for _ in range(2):
+        await writer.put(session, half)
+    waiting = asyncio.create_task(writer.put(session, session.reports(MOST_WAITING)))
     done, _ = await asyncio.wait([waiting], timeout=0)
     assert not done
     async with writing(writer):
