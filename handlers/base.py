@@ -35,6 +35,7 @@ from server.domain.errors import (
     ProtocolError,
     StorageUnavailable,
     TempKeyNotFound,
+    TooManyFollowers,
     TooManyTries,
     Unauthenticated,
 )
@@ -64,6 +65,7 @@ _STATUS: Mapping[type[LatchkeyError], int] = {
     StorageUnavailable: 503,
     PinsOff: 503,
     NoFreePin: 503,
+    TooManyFollowers: 503,
     IssuerUnavailable: 503,
 }
 
@@ -148,9 +150,16 @@ class BaseHandler(tornado.web.RequestHandler):
         if announced.isdecimal() and int(announced) > MOST_BODY_BYTES:
             raise tornado.web.HTTPError(413)
         if self.operations[method].access is Access.OPERATOR:
-            self.operator: Operator = await self.services.auth.operator(
-                self.request.headers.get("X-API-Key"), self.bearer
-            )
+            self.operator: Operator = await self.ask_credential()
+
+    async def ask_credential(self) -> Operator:
+        """The operator whose credential came with the request, if it is good now.
+
+        Raises:
+            Unauthenticated: it is not, or there is none.
+            IssuerUnavailable, StorageUnavailable: that cannot be found out right now.
+        """
+        return await self.services.auth.operator(self.request.headers.get("X-API-Key"), self.bearer)
 
     def data_received(self, chunk: bytes) -> None:
         if len(self._body) + len(chunk) > MOST_BODY_BYTES:

@@ -8,9 +8,11 @@ from handlers.base import BaseHandler
 from handlers.lock_queries import LockEventAnswer, event_fields
 from handlers.operation import Access, Answer, operation
 from handlers.paging import USUAL_PAGE, Limit, link_next
+from server.domain.events import RecordedEvent
 from server.domain.temp_keys import LockIdNumber
 
-_CURSOR = r"^[0-9]{1,15}$(?!\n)"
+EventCursor = Annotated[str, Meta(pattern=r"^[0-9]{1,15}$(?!\n)")]
+"""After which event to go on."""
 
 
 class EventAnswer(LockEventAnswer, frozen=True, kw_only=True):
@@ -29,7 +31,7 @@ class EventList(Struct, frozen=True, kw_only=True):
 class EventQuery(Struct, frozen=True, kw_only=True, rename="camel"):
     """Which events: those after a cursor, of one type, of one lock."""
 
-    after: Annotated[str, Meta(pattern=_CURSOR)] = "0"
+    after: EventCursor = "0"
     limit: Limit = USUAL_PAGE
     type: Annotated[str, Meta(max_length=64)] | None = None
     lock_id: LockIdNumber | None = None
@@ -47,5 +49,10 @@ class Events(BaseHandler):
         after = str(events[-1].position) if events else query.after
         if len(events) == query.limit:
             link_next(self, after)
-        answers = [EventAnswer(id=event.id, **event_fields(event)) for event in events]
+        answers = [event_answer(event) for event in events]
         self.write_json(EventList(events=answers, after=after))
+
+
+def event_answer(event: RecordedEvent) -> EventAnswer:
+    """An event as its organisation sees it."""
+    return EventAnswer(id=event.id, **event_fields(event))

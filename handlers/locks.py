@@ -68,7 +68,7 @@ class LocksOfOrganization(BaseHandler):
         locks = await self.services.locks.list_of(self.operator, after, query.limit)
         if len(locks) == query.limit:
             link_next(self, str(locks[-1].id))
-        self.write_json(LockList(locks=[_lock_answer(lock) for lock in locks]))
+        self.write_json(LockList(locks=[lock_answer(lock) for lock in locks]))
 
 
 class OneLock(BaseHandler):
@@ -78,16 +78,17 @@ class OneLock(BaseHandler):
     async def get(self, lock_id: int) -> None:
         """One lock."""
         lock = await self.services.locks.find(self.operator, lock_id)
-        self.write_json(_lock_answer(lock))
+        self.write_json(lock_answer(lock))
 
     @operation(Access.OPERATOR, {200: Answer(LockAnswer)}, errors=(404,), body=LockUpdate)
     async def patch(self, lock_id: int, body: LockUpdate) -> None:
         """Change settings of a lock; what is not sent stays as it is."""
         lock = await self.services.lock_commands.update(self.operator, lock_id, body)
-        self.write_json(_lock_answer(lock))
+        self.write_json(lock_answer(lock))
 
 
-def _lock_answer(lock: Lock) -> LockAnswer:
+def lock_answer(lock: Lock) -> LockAnswer:
+    """A lock as its operators see it."""
     connection, reading = lock.connection, lock.telemetry
     return LockAnswer(
         id=lock.id,

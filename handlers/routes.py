@@ -27,6 +27,7 @@ from handlers.openapi import OpenapiDocument, openapi_document
 from handlers.pins import OpenWithPin
 from handlers.session import Session
 from handlers.static_files import StaticFile
+from handlers.stream import FleetStream
 from handlers.telemetry import TelemetryOfLock
 from handlers.temp_keys import (
     CollectiveTempKeys,
@@ -72,6 +73,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     ("/locks/{lock_id}/open-with-pin", OpenWithPin),
     ("/commands/{command_id}", OneCommand),
     ("/events", Events),
+    ("/stream", FleetStream),
     ("/session", Session),
     ("/health", HealthPage),
     ("/health/live", Live),

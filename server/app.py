@@ -25,6 +25,7 @@ from server.services.audit import AuditTrail
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
 from server.services.credential_changes import CredentialChanges
+from server.services.fleet_feed import FleetFeed
 from server.services.guesses import Guesses
 from server.services.guest_sessions import GuestSessions
 from server.services.health import HealthCheck
@@ -55,6 +56,7 @@ from server.storage.event_store import EventStore
 from server.storage.guess_store import GuessStore
 from server.storage.lock_state_store import LockStateStore
 from server.storage.lock_store import LockStore
+from server.storage.lock_watch import LockWatch
 from server.storage.node_store import NodeStore
 from server.storage.organization_store import OrganizationStore
 from server.storage.pin_store import PinStore
@@ -96,10 +98,12 @@ async def open_services(settings: Settings, mongodb_uri: str) -> AsyncIterator[S
     tasks = Tasks()
     tasks.spawn(_prepare_storage(database, parts, tasks), "prepare-storage")
     tasks.spawn(parts.telemetry.write_forever(), "telemetry-writer")
+    tasks.spawn(parts.services.fleet_feed.run_forever(), "fleet-feed")
     try:
         yield parts.services
     finally:
         parts.services.health.begin_drain()
+        parts.services.fleet_feed.end_all()
         await parts.sessions.drain(_DRAIN_WITHIN_S)
         await parts.telemetry.flush(_DRAIN_WITHIN_S)
         await tasks.cancel()
@@ -161,6 +165,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         auth=Auth(organizations, credentials, guest_sessions, tokens),
         confirmations=Confirmations(temp_keys, outcomes, bus),
         credential_changes=CredentialChanges(credentials, locks, events, sessions),
+        fleet_feed=FleetFeed(LockWatch(database), locks, event_log),
         guesses=guesses,
         health=HealthCheck(partial(mongo.ping, database), locks, sessions),
         legacy_temp_keys=LegacyTempKeys(temp_keys, keys, locks, events),

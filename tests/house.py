@@ -1,7 +1,10 @@
 """A small house for tests: one organisation, its locks, its keys, and guests who ring."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import io
+from asyncio import StreamReader
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -10,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import msgspec
 from bs4 import BeautifulSoup
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
+from tornado.httputil import HTTPHeaders, parse_response_start_line
 
 from server import clock
 from server.domain.commands import new_attempt
@@ -24,6 +28,9 @@ from simulator.simulated_lock import SimulatedLock
 QUICK_DOOR = DoorTimes(bolt_s=0.05)
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 """The ``Accept`` of a browser."""
+
+ENDLESS = ("/stream", "/dashboard/stream")
+"""Paths whose answers go on until the caller leaves."""
 
 _LOOK_AGAIN_AFTER_S = 0.02
 
@@ -40,6 +47,36 @@ async def until(look: Callable[[], Awaitable[FoundT | None]], timeout_s: float =
         while not (found := await look()):
             await asyncio.sleep(_LOOK_AGAIN_AFTER_S)
         return found
+
+
+@asynccontextmanager
+async def raw_answer(request: HTTPRequest) -> AsyncIterator[tuple[HTTPResponse, StreamReader]]:
+    """The head of an answer, and its body to be read bit by bit; cut off when this ends.
+
+    It is asked for in HTTP/1.0, so that the body comes as it is.
+    """
+    where = urlsplit(request.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    try:
+        target = where.path + (f"?{where.query}" if where.query else "")
+        lines = [f"{name}: {value}" for name, value in HTTPHeaders(request.headers).get_all()]
+        head = [f"GET {target} HTTP/1.0", f"Host: {where.netloc}", *lines, "", ""]
+        writer.write("\r\n".join(head).encode())
+        async with asyncio.timeout(20):
+            answered = (await reader.readuntil(b"\r\n\r\n")).decode()
+        status, _, headers = answered.partition("\r\n")
+        code = parse_response_start_line(status).code
+        yield HTTPResponse(request, code, HTTPHeaders.parse(headers), io.BytesIO()), reader
+    finally:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+async def _first_words(request: HTTPRequest) -> HTTPResponse:
+    """An answer without an end, up to its first words; an error as a whole."""
+    async with raw_answer(request) as (answer, reader), asyncio.timeout(20):
+        words = await (reader.read(2**16) if answer.code == 200 else reader.read())
+        return HTTPResponse(request, answer.code, answer.headers, io.BytesIO(words))
 
 
 class HasLockId(Protocol):
@@ -112,6 +149,8 @@ class People:
             allow_nonstandard_methods=True,
             request_timeout=20,
         )
+        if method == "GET" and urlsplit(path).path in ENDLESS:
+            return Page(await _first_words(request))
         return Page(await self._http.fetch(request, raise_error=False))
 
     async def visit(self, path: str) -> Page:

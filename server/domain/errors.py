@@ -225,6 +225,15 @@ class LockTakesNoKeys(LatchkeyError):
         super().__init__("This lock cannot be told about physical keys")
 
 
+class TooManyFollowers(LatchkeyError):
+    """So many follow the fleet on this node already that it takes no more."""
+
+    reason = "too_many_followers"
+
+    def __init__(self) -> None:
+        super().__init__("Too many follow the fleet right now. Please try again in a moment")
+
+
 class ChannelClosed(LatchkeyError):
     """The connection is gone, or was cut because its lock does not read; nothing was written."""
 

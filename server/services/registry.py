@@ -6,6 +6,7 @@ from server.domain.addresses import Network
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
 from server.services.credential_changes import CredentialChanges
+from server.services.fleet_feed import FleetFeed
 from server.services.guesses import Guesses
 from server.services.health import HealthCheck
 from server.services.legacy_temp_keys import LegacyTempKeys
@@ -26,6 +27,7 @@ class Services(Struct, frozen=True, kw_only=True):
     auth: Auth
     confirmations: Confirmations
     credential_changes: CredentialChanges
+    fleet_feed: FleetFeed
     guesses: Guesses
     health: HealthCheck
     legacy_temp_keys: LegacyTempKeys

@@ -47,6 +47,11 @@ class EventLog:
         )
         return None if document is None else _events.read(document)
 
+    async def newest_position(self) -> int:
+        """The last place that was given; 0 where there is no event."""
+        counter = await self._counters.find_one({"_id": _COUNTER})
+        return 0 if counter is None else int(counter["value"])
+
     async def list_in_order(
         self,
         after: int,

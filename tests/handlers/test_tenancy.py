@@ -82,6 +82,7 @@ ROWS = [
     Row("GET", "/locks/{lock_id}/commands", MANAGED),
     Row("GET", "/commands/{command_id}", MANAGED),
     Row("GET", "/events", OWN_LIST),
+    Row("GET", "/stream", OWN_LIST),
     Row("POST", "/locks/{lock_id}/create-temp-key", MANAGED, LEGACY_KEY),
     Row(
         "POST",
