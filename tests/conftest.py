@@ -159,3 +159,13 @@ def no_unexpected_log_lines(
         and not any(text in line.getMessage() for text in expected)
     ]
     assert not unexpected
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured (``record_property``), for people to read."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    measured = [(name, value) for report in reports for name, value in report.user_properties]
+    if measured:
+        terminalreporter.section("measured")
+        for name, value in measured:
+            terminalreporter.write_line(f"{name}: {value}")
