@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 import tornado.web
 from msgspec import Struct
+from tornado.httputil import HTTPServerRequest
 
 from handlers.accept import prefers_html
 from handlers.decoding import decode_fields, decode_form, decode_json
@@ -44,6 +45,7 @@ from server.services.jwks import IssuerUnavailable
 from server.services.registry import Services
 
 MOST_BODY_BYTES = 256 * 1024
+_A_YEAR_S = 31_536_000
 
 _STATUS: Mapping[type[LatchkeyError], int] = {
     InvalidInput: 400,
@@ -105,6 +107,16 @@ def status_of(error: BaseException) -> int:
     return 500
 
 
+def security_headers(request: HTTPServerRequest) -> dict[str, str]:
+    """What every answer carries; over TLS also that browsers should come back that way only.
+
+    Behind a proxy that is the proxy's to say: what it and a browser speak is not seen here.
+    """
+    if request.protocol == "https":
+        return {**SECURITY_HEADERS, "Strict-Transport-Security": f"max-age={_A_YEAR_S}"}
+    return SECURITY_HEADERS
+
+
 @tornado.web.stream_request_body
 class BaseHandler(tornado.web.RequestHandler):
     """Calls what its methods declare, reads a bounded body, and answers errors as JSON.
@@ -125,7 +137,7 @@ class BaseHandler(tornado.web.RequestHandler):
         self._body_is_too_large = False
 
     def set_default_headers(self) -> None:
-        for name, value in SECURITY_HEADERS.items():
+        for name, value in security_headers(self.request).items():
             self.set_header(name, value)
         self.clear_header("Server")
 

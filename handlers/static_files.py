@@ -5,14 +5,14 @@ from typing import Any
 import msgspec
 import tornado.web
 
-from handlers.base import SECURITY_HEADERS, error_body
+from handlers.base import error_body, security_headers
 
 
 class StaticFile(tornado.web.StaticFileHandler):
     """A style, a script or an icon; its URL carries a version, so it may be kept for good."""
 
     def set_default_headers(self) -> None:
-        for name, value in SECURITY_HEADERS.items():
+        for name, value in security_headers(self.request).items():
             self.set_header(name, value)
         self.clear_header("Cache-Control")
         self.clear_header("Server")

@@ -11,12 +11,13 @@ import structlog
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from server import logs, shell
+from server import logs, service_manager, shell
 from server.app import make_app, open_services
 from server.domain.errors import LatchkeyError
 from server.reference import reference
 from server.settings import Settings, read_settings
 from server.storage.embedded_mongodb import MongodbUnavailable, embedded_mongodb
+from server.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,8 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for stopping in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stopping, stop.set)
+    certificate = _certificate(settings)
+    loop.add_signal_handler(signal.SIGHUP, certificate.reload if certificate else stop.set)
     try:
         sockets = bind_sockets(settings.port, settings.address)
     except OSError as error:
@@ -66,13 +69,25 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
             xheaders=False,
             max_body_size=_MOST_HTTP_BODY_BYTES,
             idle_connection_timeout=75,
+            ssl_options=certificate.context if certificate else None,
         )
         server.add_sockets(sockets)
         port = sockets[0].getsockname()[1]
-        log.info("serving", url=f"http://{settings.address}:{port}")
+        scheme = "https" if certificate else "http"
+        log.info("serving", url=f"{scheme}://{settings.address}:{port}")
+        service_manager.tell("READY=1")
+        watchdog = asyncio.create_task(service_manager.give_signs_of_life())
         await stop.wait()
         log.info("stopping")
+        service_manager.tell("STOPPING=1")
         server.stop()
+    watchdog.cancel()
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return Certificate(settings.tls_certificate, settings.tls_key)
 
 
 async def _reference(_settings: Settings, _options: argparse.Namespace) -> None:

@@ -56,6 +56,14 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     address: Annotated[str, Meta(description="Where to listen.")] = "127.0.0.1"
     port: Annotated[int, Meta(description="0: any free port, named in the log.")] = 8080
+    tls_certificate: Annotated[
+        Path | None,
+        Meta(
+            description="A certificate (PEM) with its chain, to speak TLS without a proxy. "
+            "SIGHUP reads it and its key again."
+        ),
+    ] = None
+    tls_key: Annotated[Path | None, Meta(description="The certificate's key (PEM).")] = None
     mongodb_uri: Annotated[
         Secret | None,
         Meta(description="The MongoDB, a replica set. Without it the server runs its own."),
@@ -160,6 +168,8 @@ def read_settings() -> Settings:
     durations = {"LATCHKEY_HEARTBEAT_S", "LATCHKEY_OFFLINE_AFTER_S"}
     if durations.isdisjoint(problems) and read["offline_after_s"] <= read["heartbeat_s"]:
         problems["LATCHKEY_OFFLINE_AFTER_S"] = "Must be longer than LATCHKEY_HEARTBEAT_S."
+    if (read["tls_certificate"] is None) != (read["tls_key"] is None):
+        problems["LATCHKEY_TLS_KEY"] = "Goes with LATCHKEY_TLS_CERTIFICATE, and that with this."
     if read["jwt_secret"] is not None and read["jwt_jwks_url"] is not None:
         problems["LATCHKEY_JWT_JWKS_URL"] = "Choose this or LATCHKEY_JWT_SECRET, never both."
     if problems:
@@ -184,6 +194,8 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         **numbers,
         "address": env.str("ADDRESS", default.address, validate=a_word),
         "port": env.int("PORT", default.port, validate=validate.Range(0, 65535)),
+        "tls_certificate": env.path("TLS_CERTIFICATE", None),
+        "tls_key": env.path("TLS_KEY", None),
         "mongodb_uri": _secret(mongodb_uri),
         "mongodb_database": env.str(
             "MONGODB_DATABASE",

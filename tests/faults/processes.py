@@ -100,9 +100,13 @@ class Process:
             os.kill(self.pid, signal.SIGKILL)
             await self._wait()
 
+    def send(self, signalled: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, signalled)
+
     def ask_to_end(self) -> None:
         """Ask it to end (SIGTERM)."""
-        os.kill(self.pid, signal.SIGTERM)
+        self.send(signal.SIGTERM)
 
     async def exit_status(self) -> int:
         """Wait until it has ended."""

@@ -38,7 +38,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.child_process": set(),
     "server.clock": set(),
     "server.logs": set(),
+    "server.service_manager": set(),
     "server.settings": {"server.domain"},
+    "server.tls": {"server.settings"},
     # Where they are put together
     "server.app": {
         "handlers",
@@ -61,12 +63,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.__main__": {
         "server.app",
         "server.reference",
+        "server.service_manager",
         "server.shell",
         "server.services",
         "server.storage",
         "server.domain",
         "server.logs",
         "server.settings",
+        "server.tls",
     },
     # The lock's side of the wire knows the protocol, and nothing else of the server
     "simulator": {

@@ -168,6 +168,11 @@ def test_the_message_has_a_line_for_each_variable(monkeypatch: pytest.MonkeyPatc
     ]
 
 
+@pytest.mark.parametrize("alone", ["TLS_CERTIFICATE", "TLS_KEY"])
+def test_a_certificate_and_its_key_come_together(monkeypatch: pytest.MonkeyPatch, alone: str):
+    assert list(problems_with(monkeypatch, **{alone: "/a.pem"})) == ["LATCHKEY_TLS_KEY"]
+
+
 @pytest.mark.parametrize(("heartbeat_s", "offline_after_s"), [("20", "20"), ("45", "20")])
 def test_a_lock_is_not_offline_before_it_was_asked(
     monkeypatch: pytest.MonkeyPatch, heartbeat_s: str, offline_after_s: str
