@@ -84,7 +84,7 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 
-BodyT = TypeVar("BodyT")
+BodyT = TypeVar("BodyT", bound=Struct)
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):

@@ -156,7 +156,7 @@ def _operation(method: RoutedMethod, schemas: Schemas, path_types: Mapping[str, 
     }
     if declared.body is not None:
         described["requestBody"] = {
-            "required": True,
+            "required": schemas.requires_something(declared.body),
             "content": _content(Media.JSON.value, schemas.of(declared.body)),
         }
     if declared.form is not None:
@@ -200,6 +200,7 @@ def _query(declared: Operation, schemas: Schemas) -> list[Json]:
             "in": "query",
             "name": name,
             "required": name in schema.get("required", []),
+            "allowEmptyValue": True,
             "schema": property_,
         }
         for name, property_ in schema["properties"].items()

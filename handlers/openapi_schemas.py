@@ -36,6 +36,11 @@ class Schemas:
         """The schema of a body or an answer."""
         return self._schemas[kind]
 
+    def requires_something(self, kind: type[Struct]) -> bool:
+        """Whether a body must say something: an empty one counts as one without fields."""
+        component = self.components[self._schemas[kind]["$ref"].split("/")[-1]]
+        return bool(component.get("required"))
+
     def of_fields(self, kind: type[Struct]) -> Json:
         """The schema of a query or a form, whose fields are texts: none of them can be null."""
         return self._fields[kind]

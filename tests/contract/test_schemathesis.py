@@ -34,6 +34,7 @@ CHECKS = (
     "unsupported_method",
     "allow_header_conformance",
     "ignored_auth",
+    "negative_data_rejection",
 )
 
 CONFIGURATION = """

@@ -36,14 +36,6 @@ async def test_a_list_that_fits_has_no_next_page(house: House):
     assert next_of(await house.manage("GET", "/locks")) is None
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "after=x"])
-async def test_a_page_past_its_limits_is_refused(house: House, query: str):
-    device = await house.device()
-    assert (await house.manage("GET", f"/locks?{query}")).status == 400
-    page = await house.manage("GET", f"/locks/{device.lock_id}/commands?{query}")
-    assert page.status == 400
-
-
 # Settings
 
 
@@ -68,16 +60,8 @@ async def test_settings_are_changed_one_by_one(house: House):
 @pytest.mark.parametrize(
     "body",
     [
-        {"name": ""},
-        {"name": "x" * 201},
-        {"name": None},
         {"timeZone": "Mars/Olympus"},
         {"timeZone": "../etc/passwd"},
-        {"openForSeconds": 0},
-        {"openForSeconds": 61},
-        {"openConfirmation": "yes"},
-        {"heartbeatSeconds": 0.5},
-        {"heartbeatSeconds": 601},
     ],
 )
 async def test_settings_that_cannot_be_are_refused(house: House, body: dict[str, Any]):
@@ -179,10 +163,8 @@ async def test_a_locks_own_word_is_no_formula_in_a_table(house: House):
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0",
-        "limit=501",
-        "from=yesterday",
-        "from=2026-11-23T08:00:00",
+        "from=1764000000",
+        "until=null",
         "until=0001-01-01T00:00:00%2B14:00",
     ],
 )

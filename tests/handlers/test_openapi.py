@@ -8,26 +8,15 @@ import pytest
 from jsonschema import Draft202012Validator
 from msgspec import structs
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 
-from handlers.openapi import methods_of, openapi_document
+from handlers.openapi import methods_of
 from handlers.operation import Access
 from handlers.routes import ROUTES
 from server.settings import Secret, Settings
+from tests.contract.document import DOCUMENT, OPERATIONS, Json, followed, problems
 from tests.house import BROWSER, House, Page, command_id_of
 
-Json = dict[str, Any]
-
-DOCUMENT = openapi_document(ROUTES)
-BASE = "urn:openapi"
-REGISTRY = Registry().with_resource(BASE, Resource(contents=DOCUMENT, specification=DRAFT202012))
 METHODS = {f"{method.method} {method.wire_path}": method for method in methods_of(ROUTES)}
-OPERATIONS: dict[str, Json] = {
-    f"{method.upper()} {path}": described
-    for path, methods in DOCUMENT["paths"].items()
-    for method, described in methods.items()
-}
 
 
 def schemas() -> Iterator[Json]:
@@ -46,34 +35,6 @@ def _schemas_below(node: Any) -> Iterator[Json]:
     if isinstance(node, list):
         for child in node:
             yield from _schemas_below(child)
-
-
-def followed(described: Json) -> Json:
-    """A part of the document, or the one that it refers to."""
-    if "$ref" not in described:
-        return described
-    found = DOCUMENT
-    for name in described["$ref"].removeprefix("#/").split("/"):
-        found = found[name]
-    return found
-
-
-def problems(schema: Json, value: Any) -> list[str]:
-    """What is wrong with a value."""
-    based = _with_base(schema)
-    return [
-        error.message for error in Draft202012Validator(based, registry=REGISTRY).iter_errors(value)
-    ]
-
-
-def _with_base(node: Any) -> Any:
-    """The schema with references that say which document they mean."""
-    if isinstance(node, dict):
-        return {
-            name: f"{BASE}{child}" if name == "$ref" else _with_base(child)
-            for name, child in node.items()
-        }
-    return [_with_base(child) for child in node] if isinstance(node, list) else node
 
 
 # The document
@@ -147,6 +108,7 @@ def test_what_a_query_cannot_say_is_not_asked_of_it() -> None:
         "in": "query",
         "name": "lockId",
         "required": False,
+        "allowEmptyValue": True,
         "schema": {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
     }
 
