@@ -1,4 +1,4 @@
-"""Whether a caller prefers a page or JSON, by ``Accept`` (RFC 9110, section 12.5.1)."""
+"""What a caller prefers: a page or JSON, and in which languages (RFC 9110, section 12.5)."""
 
 
 def prefers_html(accept: str) -> bool:
@@ -12,13 +12,26 @@ def prefers(accept: str, media_type: str) -> bool:
     return asked > 0 and asked >= _quality(accept, "application/json")
 
 
+def languages(accept_language: str) -> list[str]:
+    """The language tags of ``Accept-Language``, the most wanted first."""
+    weighed = [
+        (_weight(offer), offer.partition(";")[0].strip()) for offer in accept_language.split(",")
+    ]
+    wanted = sorted((offer for offer in weighed if offer[0] > 0), key=lambda offer: -offer[0])
+    return [tag for _, tag in wanted]
+
+
 def _quality(accept: str, media_type: str) -> float:
     for offer in accept.split(","):
-        name, *parameters = (part.strip().lower() for part in offer.split(";"))
-        if name == media_type:
-            weights = [part[2:] for part in parameters if part.startswith("q=")]
-            try:
-                return float(weights[0]) if weights else 1.0
-            except ValueError:
-                return 0.0
+        if offer.partition(";")[0].strip().lower() == media_type:
+            return _weight(offer)
     return 0.0
+
+
+def _weight(offer: str) -> float:
+    parameters = (part.strip().lower() for part in offer.split(";")[1:])
+    weights = [part[2:] for part in parameters if part.startswith("q=")]
+    try:
+        return float(weights[0]) if weights else 1.0
+    except ValueError:
+        return 0.0

@@ -1,5 +1,6 @@
 """What every handler shares: who may call it, the limit on bodies, and how errors are answered."""
 
+import functools
 import http
 import math
 from collections.abc import Awaitable, Mapping
@@ -10,8 +11,9 @@ import tornado.web
 from msgspec import Struct
 from tornado.httputil import HTTPServerRequest
 
-from handlers.accept import prefers_html
+from handlers.accept import languages, prefers_html
 from handlers.decoding import decode_fields, decode_form, decode_json
+from handlers.languages import Language, language_for
 from handlers.operation import Access, Operation, operations_of
 from handlers.views.error_words import error_words
 from handlers.views.urls import key_url
@@ -278,7 +280,17 @@ def error_body(status: int, error: BaseException | None) -> ErrorBody:
 
 
 class PageHandler(BaseHandler):
-    """Answers with a page; errors too, where the caller prefers one."""
+    """Answers with a page in the guest's language; errors too, where the caller prefers one."""
+
+    def get_user_locale(self) -> Language:
+        """What the templates know as ``locale``."""
+        return self.language
+
+    @functools.cached_property
+    def language(self) -> Language:
+        """The language that the address asks for (``?lang=``), or else the browser."""
+        asked = self.request.query_arguments.get("lang", [b""])[-1].decode(errors="replace")
+        return language_for(asked, languages(self.request.headers.get("Accept-Language", "")))
 
     def see_other(self, url: str) -> None:
         """Send the browser on with a GET."""
@@ -288,12 +300,12 @@ class PageHandler(BaseHandler):
 
     def answer_error(self, status: int, error: BaseException | None) -> None:
         """Answer with an error page, or with the JSON body to a program."""
-        self.set_header("Vary", "Accept")
+        self.set_header("Vary", "Accept, Accept-Language")
         if not prefers_html(self.request.headers.get("Accept", "")):
             super().answer_error(status, error)
             return
         reason = error_body(status, error).reason
-        words = error_words(reason)
+        words = error_words(reason, self.language)
         self.set_status(status)
         self.render(
             "error.html",
@@ -309,7 +321,7 @@ class PageHandler(BaseHandler):
         key_uuid = self.path_kwargs.get("key_uuid")
         if key_uuid is None or isinstance(error, TempKeyNotFound | TooManyTries):
             return None
-        return key_url(key_uuid)
+        return self.language.link(key_url(key_uuid))
 
 
 class NoSuchRoute(PageHandler):

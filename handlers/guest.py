@@ -4,6 +4,7 @@ import tornado.iostream
 from msgspec import Struct
 
 from handlers.guest_base import GuestHandler
+from handlers.languages import Language
 from handlers.operation import EVENTS, NOTHING, PAGE, Access, operation
 from handlers.parameters import offline_flag, positive
 from handlers.views.confirmation_view import confirmation_view
@@ -48,7 +49,8 @@ class OpenFirstDoor(GuestHandler):
         guest = self.guest_who_taps(form.attempt)
         command = await self.services.opening.open(key_uuid, door_id, guest, attempt)
         door_opened = command.door_id or 1
-        self.see_other(confirmation_url(key_uuid, door_opened, command.id, command.offline))
+        url = confirmation_url(key_uuid, door_opened, command.id, command.offline)
+        self.see_other(self.language.link(url))
 
 
 class OpenDoor(OpenFirstDoor):
@@ -69,7 +71,7 @@ class ConfirmationPage(GuestHandler):
         confirmation = await self.services.confirmations.find(
             key_uuid, self.guest, query.door_id, query.command
         )
-        self.render("confirmation.html", **shown(confirmation, query))
+        self.render("confirmation.html", **shown(confirmation, query, self.language))
 
 
 class ConfirmationStream(GuestHandler):
@@ -86,7 +88,7 @@ class ConfirmationStream(GuestHandler):
         try:
             async for confirmation in changes:
                 status = self.render_string(
-                    "_confirmation_status.html", **shown(confirmation, query)
+                    "_confirmation_status.html", **shown(confirmation, query, self.language)
                 )
                 if status != told:  # not every change of a lock can be seen on the page
                     told = status
@@ -96,7 +98,9 @@ class ConfirmationStream(GuestHandler):
             return  # the guest has left
 
 
-def shown(confirmation: Confirmation, query: ConfirmationQuery) -> dict[str, object]:
+def shown(
+    confirmation: Confirmation, query: ConfirmationQuery, language: Language
+) -> dict[str, object]:
     """What the templates of a confirmation need."""
     view = confirmation_view(
         confirmation.key,
@@ -105,6 +109,7 @@ def shown(confirmation: Confirmation, query: ConfirmationQuery) -> dict[str, obj
         confirmation.command,
         offline_flag(query.offline),
         clock.now(),
+        language,
     )
     return {"view": view}
 

@@ -23,7 +23,7 @@ class SignInHandler(PageHandler):
             super().answer_error(status, error)
             return
         self.set_status(status)
-        self.set_header("Vary", "Accept")
+        self.set_header("Vary", "Accept, Accept-Language")
         self.render(
             "sign_in.html", key_uuid=self.key_to_sign_in_for, was_refused=self.sign_in_was_refused
         )

@@ -14,6 +14,7 @@ from handlers.openapi_tables import (
     ERRORS_OF_BODIES,
     HEADERS_OF_ANSWERS,
     HEADERS_OF_ERRORS,
+    LANGUAGE,
     SECURITY,
     SECURITY_SCHEMES,
     Json,
@@ -188,7 +189,8 @@ def _parameters(
         }
         for name in method.path_names
     ]
-    return [*path, *_query(method.declared, schemas), *_headers(method.declared)]
+    language = [LANGUAGE] if method.answers_with_pages else []
+    return [*path, *_query(method.declared, schemas), *language, *_headers(method.declared)]
 
 
 def _query(declared: Operation, schemas: Schemas) -> list[Json]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.guest_base import SESSION_COOKIE
+from handlers.languages import LANGUAGES
 from handlers.operation import Access
 
 Json = dict[str, Any]
@@ -45,6 +46,15 @@ SECURITY: Mapping[Access, list[Json]] = {
 def _header(name: str, said: str, *, required: bool = True) -> Json:
     return {name: {"description": said, "required": required, "schema": {"type": "string"}}}
 
+
+LANGUAGE: Json = {
+    "in": "query",
+    "name": "lang",
+    "required": False,
+    "description": "The language of the page, before ``Accept-Language``. JSON is English.",
+    "schema": {"type": "string", "examples": list(LANGUAGES)},
+}
+"""What every method takes that may answer with a page."""
 
 ERRORS: Mapping[Access, tuple[int, ...]] = {
     # 400 answers headers that are for insiders, 429 links that lead nowhere; everybody but

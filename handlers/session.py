@@ -48,7 +48,7 @@ class Session(SignInHandler):
         max_age_s = int((session.expires_at - clock.now()).total_seconds())
         self.set_cookie(SESSION_COOKIE, session.cookie, max_age=max_age_s, **_ABOUT_THE_COOKIE)
         if self._is_form and body.key is not None:
-            self.see_other(key_url(body.key))
+            self.see_other(self.language.link(key_url(body.key)))
         else:
             expires_at = wire_time(session.expires_at)
             self.write_json(SessionAnswer(success=True, expires_at=expires_at))

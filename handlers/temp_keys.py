@@ -100,7 +100,7 @@ class OneTempKey(GuestHandler):
         """The guest's page of a temp key, in whatever state the key is."""
         shown = await self.services.temp_keys.show_to_guest(key_uuid, self.guest)
         pin = await self.services.pins.reveal(shown.key)
-        view = key_view(shown.key, shown.locks, clock.now(), self.new_attempt, pin)
+        view = key_view(shown.key, shown.locks, clock.now(), self.language, self.new_attempt, pin)
         self.render("temp_key.html", view=view)
 
     @operation(Access.OPERATOR, {200: Answer(RevokedAnswer)}, errors=(404,))

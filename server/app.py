@@ -15,6 +15,7 @@ from tornado.iostream import StreamClosedError
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from handlers.base import NoSuchRoute
+from handlers.languages import load_languages
 from handlers.routes import url_specs
 from handlers.static_files import StaticFile
 from server.bus.local_bus import LocalBus
@@ -193,6 +194,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
 
 def make_app(services: Services) -> tornado.web.Application:
     """The web application over running services."""
+    load_languages()
     return tornado.web.Application(
         url_specs(services),
         default_handler_class=NoSuchRoute,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from handlers.languages import Language
 from handlers.views.confirmation_words import (
     FAILED,
     FAILED_BECAUSE,
@@ -19,7 +20,7 @@ from handlers.views.confirmation_words import (
 )
 from handlers.views.key_view import door_name
 from handlers.views.lock_view import LockView, lock_view
-from handlers.views.moments import Moment, moment_of, zone_of
+from handlers.views.moments import Moment, moment_of, time_of_day, zone_of
 from handlers.views.urls import confirmation_url, key_url, stream_url
 from handlers.views.words import Words, filled
 from server.domain.commands import (
@@ -73,6 +74,7 @@ def confirmation_view(
     command: OpenCommand | None,
     said_offline: bool,
     now: datetime,
+    language: Language,
 ) -> ConfirmationView:
     """The confirmation page of one opening of ``door``, as far as it is known at ``now``.
 
@@ -85,12 +87,12 @@ def confirmation_view(
     words = _words_of_outcome(outcome, command, was_offline)
     expires_at = command.expires_at if command is not None else now
     values = {
-        "door": door_name(door, lock),
-        "expires_at": expires_at.astimezone(zone).strftime("%H:%M:%S"),
-        "opened_at": moment_of(_opened_at(command) or now, zone, now).text,
+        "door": door_name(door, lock, language),
+        "expires_at": time_of_day(expires_at.astimezone(zone), language, seconds=True),
+        "opened_at": moment_of(_opened_at(command) or now, zone, now, language).text,
         "seconds": _open_for_seconds(lock),
     }
-    words = filled(words, **values)
+    words = filled(words, language, **values)
     meaning = _offline_meaning(outcome, command) if was_offline else None
     return ConfirmationView(
         outcome=outcome,
@@ -98,25 +100,27 @@ def confirmation_view(
         heading=words.heading,
         message=words.message,
         next_step=words.next_step or "",
-        offline_note=WAS_OFFLINE if meaning is not None else None,
-        offline_meaning=meaning.format(**values) if meaning is not None else None,
-        use_note=NOT_COUNTED
+        offline_note=language.say(WAS_OFFLINE) if meaning is not None else None,
+        offline_meaning=language.say(meaning, **values) if meaning is not None else None,
+        use_note=language.say(NOT_COUNTED)
         if command is not None and command.state in USE_GIVEN_BACK and key.max_uses is not None
         else None,
-        door_name=door_name(door, lock),
-        lock=lock_view(lock, now) if lock is not None else None,
+        door_name=door_name(door, lock, language),
+        lock=lock_view(lock, now, language) if lock is not None else None,
         lock_said=_lock_said(command),
         reference=command.id[:REFERENCE_LENGTH] if command is not None else None,
-        requested_at=moment_of(command.requested_at, zone, now, seconds=True)
+        requested_at=moment_of(command.requested_at, zone, now, language, seconds=True)
         if command is not None
         else None,
-        page_url=confirmation_url(
-            key.uuid, door.id, command.id if command is not None else None, said_offline
+        page_url=language.link(
+            confirmation_url(
+                key.uuid, door.id, command.id if command is not None else None, said_offline
+            )
         ),
-        stream_url=stream_url(key.uuid, door.id, command.id, said_offline)
+        stream_url=language.link(stream_url(key.uuid, door.id, command.id, said_offline))
         if command is not None
         else None,
-        key_url=key_url(key.uuid),
+        key_url=language.link(key_url(key.uuid)),
     )
 
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from babel.lists import format_list
 from msgspec import Struct
 
+from handlers.languages import Language
 from handlers.views.lock_view import LockView, lock_view
-from handlers.views.moments import Moment, counted, moment_of, zone_of
+from handlers.views.moments import Moment, moment_of, zone_of
 from handlers.views.urls import key_url, open_url
-from handlers.views.words import Words, filled
+from handlers.views.words import N_, N_plural, Words, filled
 from server.domain.commands import new_attempt
 from server.domain.locks import Lock
 from server.domain.pins import pin_doors
@@ -77,73 +79,77 @@ class KeyView(Struct, frozen=True, kw_only=True):
 
 _KEY_WORDS = {
     KeyStatus.NOT_YET_VALID: Words(
-        "Your key is not valid yet",
-        "It works from {valid_from} ({until_then}).",
-        "Keep this link. Come back to this page then, and the Open button will be here.",
+        N_("Your key is not valid yet"),
+        N_("It works from {valid_from} ({until_then})."),
+        N_("Keep this link. Come back to this page then, and the Open button will be here."),
     ),
     KeyStatus.EXPIRED: Words(
-        "Your key has expired",
-        "It was valid until {valid_until}.",
-        "If you still need to get in, ask whoever sent you this link for a new one.",
+        N_("Your key has expired"),
+        N_("It was valid until {valid_until}."),
+        N_("If you still need to get in, ask whoever sent you this link for a new one."),
     ),
     KeyStatus.USED_UP: Words(
-        "Your key is used up",
-        "It has opened as often as it may.",
-        "If you still need to get in, ask whoever sent you this link for a new one.",
+        N_("Your key is used up"),
+        N_("It has opened as often as it may."),
+        N_("If you still need to get in, ask whoever sent you this link for a new one."),
     ),
     KeyStatus.REVOKED: Words(
-        "Your key was revoked",
-        "It was taken back on {revoked_at} and opens nothing any more.",
-        "If you did not expect this, ask whoever sent you this link.",
+        N_("Your key was revoked"),
+        N_("It was taken back on {revoked_at} and opens nothing any more."),
+        N_("If you did not expect this, ask whoever sent you this link."),
     ),
 }
-_KEY_TO_ONE = "Your key to {door}"
-_KEY_TO_MANY = ("Your key to {n} door", "Your key to {n} doors")
-_TAP = "When you stand at the door, tap the button."
-_PIN_ONLY = "Enter your PIN at the panel beside the door."
-_NOTHING_OPENS = "None of its doors can be opened from this page at the moment."
-_USES_LEFT = ("You can use it {n} more time.", "You can use it {n} more times.")
+_KEY_TO_ONE = N_("Your key to {door}")
+_KEY_TO_MANY = N_plural("Your key to {n} door", "Your key to {n} doors")
+_TAP = N_("When you stand at the door, tap the button.")
+_PIN_ONLY = N_("Enter your PIN at the panel beside the door.")
+_NOTHING_OPENS = N_("None of its doors can be opened from this page at the moment.")
+_USES_LEFT = N_plural("You can use it {n} more time.", "You can use it {n} more times.")
 _PIN_GROUP = 3
-_PIN_OPENS_ONE = "It opens {door}: enter it at the panel beside the door."
-_PIN_OPENS_MANY = "It opens {doors} and {last}: enter it at the panel beside each door."
-_DOOR_WITHOUT_NAME = "Door {n}"
+_PIN_OPENS_ONE = N_("It opens {door}: enter it at the panel beside the door.")
+_PIN_OPENS_MANY = N_("It opens {doors}: enter it at the panel beside each door.")
+_DOOR_WITHOUT_NAME = N_("Door {n}")
 
 _IS_OFFLINE = Notice(
     kind="offline",
-    title="This lock is offline",
-    text="It went offline {relative}, on {time}. You may try: the door opens if the lock comes "
-    "back within seconds, and never later.",
+    title=N_("This lock is offline"),
+    text=N_(
+        "It went offline {relative}, on {time}. You may try: the door opens if the lock comes "
+        "back within seconds, and never later."
+    ),
 )
 _NEVER_WAS_ONLINE = Notice(
     kind="offline",
-    title="This lock is offline",
-    text="It has not connected yet. You may try: the door opens if the lock connects within "
-    "seconds, and never later.",
+    title=N_("This lock is offline"),
+    text=N_(
+        "It has not connected yet. You may try: the door opens if the lock connects within "
+        "seconds, and never later."
+    ),
 )
 _IS_JAMMED = Notice(
     kind="jammed",
-    title="The bolt was jammed",
-    text="So the lock reported {relative}. Push or pull the door a little while it opens.",
+    title=N_("The bolt was jammed"),
+    text=N_("So the lock reported {relative}. Push or pull the door a little while it opens."),
 )
 _HAS_LOW_BATTERY = Notice(
     kind="battery",
-    title="The battery is low",
-    text="It has {percent} % left. The lock may need a second try.",
+    title=N_("The battery is low"),
+    text=N_("It has {percent} % left. The lock may need a second try."),
 )
 _NEEDS_PIN = Notice(
     kind="pin",
-    title="This door opens with a PIN",
-    text="Enter your PIN at the panel beside the door.",
+    title=N_("This door opens with a PIN"),
+    text=N_("Enter your PIN at the panel beside the door."),
 )
 _TAKES_PIN = Notice(
     kind="pin",
-    title="Or use your PIN",
-    text="This door also opens with your PIN at the panel beside it.",
+    title=N_("Or use your PIN"),
+    text=N_("This door also opens with your PIN at the panel beside it."),
 )
 _IS_GONE = Notice(
     kind="gone",
-    title="This door is not available",
-    text="Its lock is no longer known here. Please tell whoever sent you this link.",
+    title=N_("This door is not available"),
+    text=N_("Its lock is no longer known here. Please tell whoever sent you this link."),
 )
 
 
@@ -151,6 +157,7 @@ def key_view(
     key: TempKey,
     locks: Mapping[int, Lock],
     now: datetime,
+    language: Language,
     attempt: Callable[[], str] = new_attempt,
     pin: str | None = None,
 ) -> KeyView:
@@ -161,21 +168,22 @@ def key_view(
     status = status_of(key, now)
     zone = zone_of(next((locks[door.lock_id] for door in key.doors if door.lock_id in locks), None))
     doors = [
-        _door_view(key, door, locks.get(door.lock_id), status, zone, now, attempt)
+        _door_view(key, door, locks.get(door.lock_id), status, zone, now, language, attempt)
         for door in key.doors
     ]
     may_open = any(door.may_open for door in doors)
     uses_left = None if key.max_uses is None else max(0, key.max_uses - key.used_count)
     if status is KeyStatus.VALID:
-        words = _words_of_valid_key(doors, may_open)
+        words = _words_of_valid_key(doors, may_open, language)
     else:
-        valid_from = moment_of(key.valid_from, zone, now)
+        valid_from = moment_of(key.valid_from, zone, now, language)
         words = filled(
             _KEY_WORDS[status],
+            language,
             valid_from=valid_from.text,
             until_then=valid_from.relative,
-            valid_until=moment_of(key.valid_until, zone, now).text,
-            revoked_at=moment_of(key.revoked_at or now, zone, now).text,
+            valid_until=moment_of(key.valid_until, zone, now, language).text,
+            revoked_at=moment_of(key.revoked_at or now, zone, now, language).text,
         )
     return KeyView(
         status=status,
@@ -184,41 +192,40 @@ def key_view(
         next_step=words.next_step,
         may_open=may_open,
         doors=doors,
-        validity=_validity(key, zone, now),
+        validity=_validity(key, zone, now, language),
         uses_left=uses_left,
-        uses=counted(_USES_LEFT, uses_left)
+        uses=language.count(*_USES_LEFT, uses_left)
         if uses_left is not None and status in (KeyStatus.VALID, KeyStatus.NOT_YET_VALID)
         else None,
-        key_url=key_url(key.uuid),
-        pin=_pin_view(key, locks, pin)
+        key_url=language.link(key_url(key.uuid)),
+        pin=_pin_view(key, locks, pin, language)
         if pin is not None and status in (KeyStatus.VALID, KeyStatus.NOT_YET_VALID)
         else None,
     )
 
 
-def _pin_view(key: TempKey, locks: Mapping[int, Lock], pin: str) -> PinView:
-    doors = [door_name(door, locks.get(door.lock_id)) for door in pin_doors(key)]
-    *others, last = doors
+def _pin_view(key: TempKey, locks: Mapping[int, Lock], pin: str, language: Language) -> PinView:
+    doors = [door_name(door, locks.get(door.lock_id), language) for door in pin_doors(key)]
     return PinView(
         groups=[pin[start : start + _PIN_GROUP] for start in range(0, len(pin), _PIN_GROUP)],
         spoken=" ".join(pin),
-        message=_PIN_OPENS_ONE.format(door=last)
-        if not others
-        else _PIN_OPENS_MANY.format(doors=", ".join(others), last=last),
+        message=language.say(_PIN_OPENS_ONE, door=doors[0])
+        if len(doors) == 1
+        else language.say(_PIN_OPENS_MANY, doors=format_list(doors, locale=language.formats)),
     )
 
 
-def _words_of_valid_key(doors: list[DoorView], may_open: bool) -> Words:
+def _words_of_valid_key(doors: list[DoorView], may_open: bool, language: Language) -> Words:
     heading = (
-        _KEY_TO_ONE.format(door=doors[0].name)
+        language.say(_KEY_TO_ONE, door=doors[0].name)
         if len(doors) == 1
-        else counted(_KEY_TO_MANY, len(doors))
+        else language.count(*_KEY_TO_MANY, len(doors))
     )
     if may_open:
-        return Words(heading, _TAP)
+        return Words(heading, language.say(_TAP))
     if any(door.opens_by_pin and door.lock is not None for door in doors):
-        return Words(heading, _PIN_ONLY)
-    return Words(heading, _NOTHING_OPENS)
+        return Words(heading, language.say(_PIN_ONLY))
+    return Words(heading, language.say(_NOTHING_OPENS))
 
 
 def _door_view(
@@ -228,59 +235,65 @@ def _door_view(
     status: KeyStatus,
     zone_of_key: ZoneInfo,
     now: datetime,
+    language: Language,
     attempt: Callable[[], str],
 ) -> DoorView:
     by_tap = door.access_method is not AccessMethod.CODE
     zone = zone_of(lock) if lock is not None else zone_of_key
     return DoorView(
         id=door.id,
-        name=door_name(door, lock),
-        lock=lock_view(lock, now) if lock is not None else None,
+        name=door_name(door, lock, language),
+        lock=lock_view(lock, now, language) if lock is not None else None,
         opens_by_tap=by_tap,
         opens_by_pin=door.access_method is not AccessMethod.KEY,
         may_open=by_tap and lock is not None and status is KeyStatus.VALID,
-        open_url=open_url(key.uuid, door.id),
+        open_url=language.link(open_url(key.uuid, door.id)),
         attempt=attempt(),
-        notices=_notices(door, lock, now) if status is KeyStatus.VALID else [],
-        validity=_validity(key, zone, now) if zone.key != zone_of_key.key else None,
+        notices=_notices(door, lock, now, language) if status is KeyStatus.VALID else [],
+        validity=_validity(key, zone, now, language) if zone.key != zone_of_key.key else None,
     )
 
 
-def _notices(door: Door, lock: Lock | None, now: datetime) -> list[Notice]:
+def _notices(door: Door, lock: Lock | None, now: datetime, language: Language) -> list[Notice]:
     """What to know of a door before the tap, the most important first."""
     if lock is None:
-        return [_IS_GONE]
-    view = lock_view(lock, now)
+        return [_notice(_IS_GONE, language)]
+    view = lock_view(lock, now, language)
     notices: list[Notice] = []
     if view.offline_since is not None:
         since = view.offline_since
-        notices.append(_notice(_IS_OFFLINE, time=since.text, relative=since.relative))
+        notices.append(_notice(_IS_OFFLINE, language, time=since.text, relative=since.relative))
     elif not view.online:
-        notices.append(_NEVER_WAS_ONLINE)
+        notices.append(_notice(_NEVER_WAS_ONLINE, language))
     if view.jammed and view.reported is not None:
-        notices.append(_notice(_IS_JAMMED, relative=view.reported.relative))
+        notices.append(_notice(_IS_JAMMED, language, relative=view.reported.relative))
     if lock.telemetry is not None and lock.telemetry.battery is not None and view.battery_low:
-        notices.append(_notice(_HAS_LOW_BATTERY, percent=round(lock.telemetry.battery)))
+        notices.append(_notice(_HAS_LOW_BATTERY, language, percent=round(lock.telemetry.battery)))
     if door.access_method is AccessMethod.CODE:
-        notices.append(_NEEDS_PIN)
+        notices.append(_notice(_NEEDS_PIN, language))
     elif door.access_method is AccessMethod.BOTH:
-        notices.append(_TAKES_PIN)
+        notices.append(_notice(_TAKES_PIN, language))
     return notices
 
 
-def _notice(notice: Notice, **values: object) -> Notice:
-    return Notice(kind=notice.kind, title=notice.title, text=notice.text.format(**values))
+def _notice(notice: Notice, language: Language, **values: object) -> Notice:
+    return Notice(
+        kind=notice.kind,
+        title=language.say(notice.title),
+        text=language.say(notice.text, **values),
+    )
 
 
-def _validity(key: TempKey, zone: ZoneInfo, now: datetime) -> Validity:
+def _validity(key: TempKey, zone: ZoneInfo, now: datetime, language: Language) -> Validity:
     return Validity(
-        valid_from=moment_of(key.valid_from, zone, now),
-        valid_until=moment_of(key.valid_until, zone, now),
+        valid_from=moment_of(key.valid_from, zone, now, language),
+        valid_until=moment_of(key.valid_until, zone, now, language),
         time_zone=zone.key,
     )
 
 
-def door_name(door: Door, lock: Lock | None) -> str:
+def door_name(door: Door, lock: Lock | None, language: Language) -> str:
+    """What guests call a door: its label in the key, or the name of its lock."""
     if door.label:
         return door.label
-    return lock.name if lock is not None else _DOOR_WITHOUT_NAME.format(n=door.id)
+    return lock.name if lock is not None else language.say(_DOOR_WITHOUT_NAME, n=door.id)

@@ -4,7 +4,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from handlers.languages import Language
 from handlers.views.moments import Moment, moment_of, zone_of
+from handlers.views.words import N_
 from server.domain.locks import Lock
 from server.domain.protocol import BoltState, DoorState
 
@@ -25,35 +27,35 @@ class LockView(Struct, frozen=True, kw_only=True):
     time_zone: str
 
 
-_ONLINE = "Online"
-_OFFLINE_SINCE = "Offline since {time} ({relative})"
-_NEVER_ONLINE = "Offline: it has not connected yet"
-_BATTERY = "{percent} %"
-_BATTERY_LOW = "Low: {percent} %"
+_ONLINE = N_("Online")
+_OFFLINE_SINCE = N_("Offline since {time} ({relative})")
+_NEVER_ONLINE = N_("Offline: it has not connected yet")
+_BATTERY = N_("{percent} %")
+_BATTERY_LOW = N_("Low: {percent} %")
 _BOLT = {
-    BoltState.LOCKED: "Locked",
-    BoltState.UNLOCKED: "Unlocked",
-    BoltState.JAMMED: "Jammed",
+    BoltState.LOCKED: N_("Locked"),
+    BoltState.UNLOCKED: N_("Unlocked"),
+    BoltState.JAMMED: N_("Jammed"),
 }
-_DOOR = {DoorState.OPEN: "Open", DoorState.CLOSED: "Closed"}
+_DOOR = {DoorState.OPEN: N_("Open"), DoorState.CLOSED: N_("Closed")}
 
 
-def lock_view(lock: Lock, now: datetime) -> LockView:
+def lock_view(lock: Lock, now: datetime, language: Language) -> LockView:
     """What the pages show of a lock's connection and its newest readings."""
     zone = zone_of(lock)
     connection, reading = lock.connection, lock.telemetry
     since = None
     if connection.online:
-        words = _ONLINE
+        words = language.say(_ONLINE)
     elif connection.since is None:
-        words = _NEVER_ONLINE
+        words = language.say(_NEVER_ONLINE)
     else:
-        since = moment_of(connection.since, zone, now)
-        words = _OFFLINE_SINCE.format(time=since.text, relative=since.relative)
+        since = moment_of(connection.since, zone, now, language)
+        words = language.say(_OFFLINE_SINCE, time=since.text, relative=since.relative)
     battery = None
     if reading is not None and reading.battery is not None:
         sentence = _BATTERY_LOW if reading.battery_is_low else _BATTERY
-        battery = sentence.format(percent=round(reading.battery))
+        battery = language.say(sentence, percent=round(reading.battery))
     bolt = reading.bolt if reading is not None else None
     door = reading.door if reading is not None else None
     return LockView(
@@ -64,8 +66,10 @@ def lock_view(lock: Lock, now: datetime) -> LockView:
         battery=battery,
         battery_low=reading is not None and reading.battery_is_low,
         jammed=bolt is BoltState.JAMMED,
-        bolt=_BOLT[bolt] if bolt is not None else None,
-        door=_DOOR[door] if door is not None else None,
-        reported=moment_of(reading.received_at, zone, now) if reading is not None else None,
+        bolt=language.say(_BOLT[bolt]) if bolt is not None else None,
+        door=language.say(_DOOR[door]) if door is not None else None,
+        reported=moment_of(reading.received_at, zone, now, language)
+        if reading is not None
+        else None,
         time_zone=zone.key,
     )

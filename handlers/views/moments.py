@@ -1,10 +1,14 @@
-"""Instants as people read them, in the time zone of the door."""
+"""Instants as people read them: in their language, and in the time zone of the door."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel.dates import format_datetime, format_time, format_timedelta
 from msgspec import Struct
 
+from handlers.languages import Language
+from handlers.views.words import N_
 from server.domain.locks import Lock
 from server.domain.times import wire_time
 
@@ -17,36 +21,23 @@ class Moment(Struct, frozen=True, kw_only=True):
     iso: str
 
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-_DATE_TIME = "{weekday} {day} {month}, {time} {zone}"
-_DATE_YEAR_TIME = "{weekday} {day} {month} {year}, {time} {zone}"
+# Babel has patterns for a date with its year, but no long one without.
+_DAY = {
+    "en": "EEEE d MMMM",
+    "de": "EEEE, d. MMMM",
+    "el": "EEEE d MMMM",
+    "es": "EEEE d 'de' MMMM",
+    "fr": "EEEE d MMMM",
+    "it": "EEEE d MMMM",
+    "ar": "EEEE، d MMMM",
+}
+_YEAR = {"es": "{day} 'de' y"}
+_DATE_TIME = N_("{date}, {time} {zone}")
 
-_NOW = "less than a minute ago"
-_SOON = "in less than a minute"
-_AGO = {
-    "minute": ("{n} minute ago", "{n} minutes ago"),
-    "hour": ("{n} hour ago", "{n} hours ago"),
-    "day": ("{n} day ago", "{n} days ago"),
-}
-_AHEAD = {
-    "minute": ("in {n} minute", "in {n} minutes"),
-    "hour": ("in {n} hour", "in {n} hours"),
-    "day": ("in {n} day", "in {n} days"),
-}
+_NOW = N_("less than a minute ago")
+_SOON = N_("in less than a minute")
+_MINUTE = timedelta(minutes=1)
+_ANY_NUMBER = float("inf")
 
 
 def zone_of(lock: Lock | None) -> ZoneInfo:
@@ -57,18 +48,25 @@ def zone_of(lock: Lock | None) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def moment_of(instant: datetime, zone: ZoneInfo, now: datetime, *, seconds: bool = False) -> Moment:
+def moment_of(
+    instant: datetime, zone: ZoneInfo, now: datetime, language: Language, *, seconds: bool = False
+) -> Moment:
     local = instant.astimezone(zone)
-    sentence = _DATE_TIME if local.year == now.astimezone(zone).year else _DATE_YEAR_TIME
-    text = sentence.format(
-        weekday=_WEEKDAYS[local.weekday()],
-        day=local.day,
-        month=_MONTHS[local.month - 1],
-        year=local.year,
-        time=local.strftime("%H:%M:%S" if seconds else "%H:%M"),
+    day = _DAY[language.code]
+    if local.year != now.astimezone(zone).year:
+        day = _YEAR.get(language.code, "{day} y").format(day=day)
+    text = language.say(
+        _DATE_TIME,
+        date=format_datetime(local, day, locale=language.formats),
+        time=time_of_day(local, language, seconds=seconds),
         zone=_zone_name(local),
     )
-    return Moment(text=text, relative=_relative(instant, now), iso=wire_time(instant))
+    return Moment(text=text, relative=_relative(instant, now, language), iso=wire_time(instant))
+
+
+def time_of_day(local: datetime, language: Language, *, seconds: bool) -> str:
+    """The time of a day, as its own zone has it."""
+    return format_time(local, "medium" if seconds else "short", locale=language.formats)
 
 
 def _zone_name(local: datetime) -> str:
@@ -80,26 +78,27 @@ def _zone_name(local: datetime) -> str:
     return f"UTC{hours}:{minutes}" if minutes else f"UTC{hours}"
 
 
-def _relative(instant: datetime, now: datetime) -> str:
+def _relative(instant: datetime, now: datetime, language: Language) -> str:
     """How far away ``instant`` is: rounded down when it is past, up when it is to come."""
-    if now >= instant:
-        minutes, rounding, words, nearest = (now - instant) // _MINUTE, 0, _AGO, _NOW
-        if minutes < 1:
-            return nearest
-    else:
-        minutes, rounding, words = -((now - instant) // _MINUTE), 1, _AHEAD
-        if instant - now < _MINUTE:
-            return _SOON
+    if abs(now - instant) < _MINUTE:
+        return language.say(_NOW if now >= instant else _SOON)
+    is_past = now > instant
+    minutes = (now - instant) // _MINUTE if is_past else -((now - instant) // _MINUTE)
     if minutes < 120:
-        return counted(words["minute"], minutes)
-    hours = (minutes + rounding * 59) // 60
+        return _in_units(minutes, "minute", is_past, language)
+    hours = minutes // 60 if is_past else (minutes + 59) // 60
     if hours < 48:
-        return counted(words["hour"], hours)
-    return counted(words["day"], (hours + rounding * 23) // 24)
+        return _in_units(hours, "hour", is_past, language)
+    return _in_units(hours // 24 if is_past else (hours + 23) // 24, "day", is_past, language)
 
 
-_MINUTE = timedelta(minutes=1)
-
-
-def counted(sentences: tuple[str, str], n: int) -> str:
-    return sentences[0 if n == 1 else 1].format(n=n)
+def _in_units(
+    n: int, unit: Literal["minute", "hour", "day"], is_past: bool, language: Language
+) -> str:
+    return format_timedelta(
+        timedelta(**{f"{unit}s": -n if is_past else n}),
+        granularity=unit,
+        threshold=_ANY_NUMBER,  # never in a larger unit
+        add_direction=True,
+        locale=language.formats,
+    )

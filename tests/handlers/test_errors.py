@@ -117,14 +117,14 @@ async def test_a_program_gets_json_for_a_guests_error(house: House, accept: str 
     headers = {} if accept is None else {"Accept": accept}
     answer = await house.fetch(f"/temp-keys/{UNKNOWN_KEY}", **headers)
     check_body(answer, 404, "Not Found", "temp_key_not_found")
-    assert answer.response.headers["Vary"] == "Accept"
+    assert answer.response.headers["Vary"] == "Accept, Accept-Language"
 
 
 async def test_a_browser_gets_a_page_for_a_guests_error(house: House):
     page = await house.visit(f"/temp-keys/{UNKNOWN_KEY}/confirmation")
     assert page.status == 404
     assert page.response.headers["Content-Type"].startswith("text/html")
-    assert page.response.headers["Vary"] == "Accept"
+    assert page.response.headers["Vary"] == "Accept, Accept-Language"
     assert page.text("h1") != ""
     assert UNKNOWN_KEY not in page.html.get_text()
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from handlers.languages import language
 from handlers.views.confirmation_view import ConfirmationView, confirmation_view
 from handlers.views.confirmation_words import Outcome
 from handlers.views.error_words import error_words
@@ -26,6 +27,7 @@ from server.domain.protocol import BoltState, DoorState
 from server.domain.temp_keys import AccessMethod, Door, KeyStatus, TempKey, status_of
 
 ROOT = Path(__file__).parents[2]
+ENGLISH = language("en")
 NOW = datetime(2026, 11, 22, 21, 14, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -134,12 +136,14 @@ def confirm(
     key: TempKey | None = None,
 ) -> ConfirmationView:
     key = key or make_key()
-    return confirmation_view(key, key.doors[0], lock or make_lock(), command, said_offline, NOW)
+    return confirmation_view(
+        key, key.doors[0], lock or make_lock(), command, said_offline, NOW, ENGLISH
+    )
 
 
 def show_key(key: TempKey, *locks: Lock, now: datetime = NOW) -> KeyView:
     known = {lock.id: lock for lock in locks or [make_lock()]}
-    return key_view(key, known, now, attempt=lambda: "attempt-token")
+    return key_view(key, known, now, ENGLISH, attempt=lambda: "attempt-token")
 
 
 def said(view: ConfirmationView) -> str:
@@ -159,7 +163,9 @@ TEMPLATES = tornado.template.Loader(str(ROOT / "templates"))
 
 
 def render(template: str, **values: object) -> str:
-    html = TEMPLATES.load(template).generate(static_url=lambda path: f"/static/{path}", **values)
+    html = TEMPLATES.load(template).generate(
+        static_url=lambda path: f"/static/{path}", _=ENGLISH.translate, locale=ENGLISH, **values
+    )
     return html.decode()
 
 
@@ -270,7 +276,7 @@ def test_a_valid_key_has_a_button_for_its_door() -> None:
 
 def test_every_door_gets_an_attempt_of_its_own() -> None:
     key = make_key(make_door(1), make_door(2))
-    views = [key_view(key, {7: make_lock()}, NOW) for _ in range(2)]
+    views = [key_view(key, {7: make_lock()}, NOW, ENGLISH) for _ in range(2)]
     attempts = {door.attempt for view in views for door in view.doors}
     assert len(attempts) == 4
 
@@ -372,7 +378,7 @@ def test_a_door_that_opens_by_pin_has_no_button() -> None:
 
 
 def test_a_door_whose_lock_is_gone_says_so() -> None:
-    view = key_view(make_key(make_door(4, 99, None)), {}, NOW)
+    view = key_view(make_key(make_door(4, 99, None)), {}, NOW, ENGLISH)
     (door,) = view.doors
     assert (door.name, door.may_open, door.lock) == ("Door 4", False, None)
     assert door.notices[0].title == "This door is not available"
@@ -429,7 +435,7 @@ def test_the_button_is_there_exactly_when_the_key_may_open_the_door(
         used_count=used,
         revoked_at=NOW if revoked else None,
     )
-    view = key_view(key, {7: make_lock(online=online)} if known else {}, NOW)
+    view = key_view(key, {7: make_lock(online=online)} if known else {}, NOW, ENGLISH)
     may_open = status_of(key, NOW) is KeyStatus.VALID and known and access is not AccessMethod.CODE
     assert view.may_open is may_open
     assert ("<button" in render("temp_key.html", view=view)) is may_open
@@ -657,7 +663,7 @@ def test_the_confirmation_shows_what_there_is_to_know() -> None:
 
 
 def test_a_lock_that_never_reported_has_no_readings() -> None:
-    view = lock_view(structs.replace(make_lock(), telemetry=None), NOW)
+    view = lock_view(structs.replace(make_lock(), telemetry=None), NOW, ENGLISH)
     assert (view.battery, view.battery_low, view.bolt, view.door) == (None, False, None, None)
     assert not view.jammed
     assert view.reported is None
@@ -707,7 +713,7 @@ def test_only_the_record_of_an_opening_makes_a_page_say_open(
         command = make_command(state, reason, offline=offline, age=age * SECOND, session_id=session)
     key = make_key(make_door(label=None), max_uses=2)
     lock = make_lock(online=online) if known else None
-    view = confirmation_view(key, key.doors[0], lock, command, said_offline, NOW)
+    view = confirmation_view(key, key.doors[0], lock, command, said_offline, NOW, ENGLISH)
     words = said(view).lower()
     opened = state is CommandState.OPENED
     assert ("is open" in words or "was opened" in words or "push it now" in words) is opened
@@ -830,14 +836,14 @@ def test_error_page_says_what_next() -> None:
 def test_every_error_a_guest_may_meet_has_words_of_its_own(
     error: type[errors.LatchkeyError],
 ) -> None:
-    words = error_words(error.reason)
-    assert words.title != error_words("unheard_of").title
+    words = error_words(error.reason, ENGLISH)
+    assert words.title != error_words("unheard_of", ENGLISH).title
     assert words.message
     assert words.next_step
 
 
 def test_an_unheard_of_error_has_words_too() -> None:
-    words = error_words("unheard_of")
+    words = error_words("unheard_of", ENGLISH)
     assert (words.title, words.message) == ("Something went wrong", "It is our fault, not yours.")
 
 
