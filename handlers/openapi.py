@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from handlers.base import BaseHandler, ErrorBody, PageHandler
 from handlers.openapi_schemas import REF, Schemas
@@ -19,10 +19,9 @@ from handlers.openapi_tables import (
     SECURITY_SCHEMES,
     Json,
 )
-from handlers.operation import Access, Answer, Media, Operation, operation, wire_name
+from handlers.operation import Answer, Media, Operation, wire_name
 from handlers.parameters import LARGEST
 from server import __version__
-from server.services.registry import Services
 
 Routes = Sequence[tuple[str, type[BaseHandler]]]
 
@@ -32,19 +31,6 @@ _PATH_SCHEMAS: Mapping[type, Json] = {
 }
 
 _FRAMES = {"description": "The frames of the connection", "url": "/asyncapi.json"}
-
-
-class OpenapiDocument(BaseHandler):
-    """This contract, for programs."""
-
-    def initialize(self, services: Services, document: bytes = b"") -> None:
-        super().initialize(services)
-        self._document = document
-
-    @operation(Access.PUBLIC, {200: Answer(dict[str, Any])})
-    async def get(self) -> None:
-        self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(self._document)
 
 
 class RoutedMethod(NamedTuple):

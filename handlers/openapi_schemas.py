@@ -14,6 +14,12 @@ from handlers.operation import Operation
 REF = "#/components/schemas/{name}"
 
 
+def schemas_of(kinds: Iterable[Any]) -> tuple[list[Json], dict[str, Json]]:
+    """The schema of each of these types, and the components that they refer to, by name."""
+    found, components = msgspec.json.schema_components(kinds, ref_template=REF)
+    return list(found), {name: _cleaned(schema) for name, schema in components.items()}
+
+
 class Schemas:
     """The types that come in and go out, as JSON Schema."""
 
@@ -24,9 +30,8 @@ class Schemas:
             fields |= {kind: None for kind in (declared.query, declared.form) if kind is not None}
             kinds = [declared.body, *(answer.kind for answer in declared.answers.values())]
             types |= {kind: None for kind in kinds if kind is not None}
-        found, components = msgspec.json.schema_components([*types, *fields], ref_template=REF)
+        found, self.components = schemas_of([*types, *fields])
         self._schemas = dict(zip([*types, *fields], found, strict=True))
-        self.components = {name: _cleaned(schema) for name, schema in components.items()}
         self._fields = {
             kind: _without_null(self.components.pop(self._schemas[kind]["$ref"].split("/")[-1]))
             for kind in fields

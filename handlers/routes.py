@@ -5,8 +5,10 @@ import re
 import msgspec
 from tornado.routing import URLSpec
 
+from handlers.asyncapi import asyncapi_document
 from handlers.base import BaseHandler
 from handlers.commands import CommandsOfLock, OneCommand
+from handlers.contracts import AsyncapiDocument, OpenapiDocument
 from handlers.credentials import Credentials
 from handlers.docs import SWAGGER_UI, SWAGGER_UI_PATTERN, DocsPage
 from handlers.events import Events
@@ -23,7 +25,7 @@ from handlers.lock_commands import LOCK_COMMANDS
 from handlers.lock_queries import BasicInfo, DebugMessages, Details, EventsOfLock, Residents
 from handlers.lock_socket import LockSocket
 from handlers.locks import LocksOfOrganization, OneLock
-from handlers.openapi import OpenapiDocument, openapi_document
+from handlers.openapi import openapi_document
 from handlers.pins import OpenWithPin
 from handlers.session import Session
 from handlers.static_files import StaticFile
@@ -79,6 +81,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     ("/health/live", Live),
     ("/health/ready", Ready),
     ("/openapi.json", OpenapiDocument),
+    ("/asyncapi.json", AsyncapiDocument),
     ("/docs", DocsPage),
 ]
 
@@ -87,6 +90,7 @@ def url_specs(services: Services) -> list[URLSpec]:
     """The routes as Tornado wants them; each ``{name}`` becomes an argument of the handler."""
     of_handler = {
         OpenapiDocument: {"document": msgspec.json.encode(openapi_document(ROUTES))},
+        AsyncapiDocument: {"document": msgspec.json.encode(asyncapi_document(ROUTES))},
         DocsPage: {"routes": ROUTES},
     }
     specs = [

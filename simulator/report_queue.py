@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, structs
 
-from server.domain.protocol import Report, Telemetry
+from server.domain.protocol import Report, Telemetry, encode_frame
 from simulator import flash
 
 CAPACITY = 10_000
@@ -114,7 +114,7 @@ class ReportQueue:
         """
         if report.seq != self.next_seq:
             raise ValueError(f"report {report.seq} does not follow {self.last_seq}")
-        line = msgspec.json.encode(report)
+        line = encode_frame(report).encode()
         _reports.decode(line)  # what could not be read after a reboot must not be stored
         flash.append_line(self._path, line)
         self._lines += 1
@@ -182,5 +182,6 @@ class ReportQueue:
 
     def _write(self, epoch: str, last_seq: int, reports: list[Report]) -> None:
         numbering = msgspec.json.encode(_Numbering(epoch, last_seq))
-        flash.replace_file(self._path, [numbering, *map(msgspec.json.encode, reports)])
+        lines = [encode_frame(report).encode() for report in reports]
+        flash.replace_file(self._path, [numbering, *lines])
         self._lines = 1 + len(reports)

@@ -222,6 +222,18 @@ class People:
         keys = (await self.manage("GET", "/temp-keys")).json()["tempKeys"]
         return next(shown["usedCount"] for shown in keys if shown["uuid"] == key.uuid)
 
+    async def until_used_count(self, key: HasUuid, uses: int) -> None:
+        """Wait until so many uses of a key are taken: one is given back after its command's step.
+
+        Raises:
+            TimeoutError: it is another number all the while.
+        """
+
+        async def look() -> bool:
+            return await self.used_count(key) == uses
+
+        await until(look)
+
 
 def command_id_of(page: Page) -> str:
     """The command that the answer to a tap leads to."""

@@ -5,14 +5,15 @@ reference for firmware. It knows nothing of sockets. Frames are JSON objects
 told apart by ``type``; names are camelCase on the wire and snake_case here.
 """
 
+from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
 from server.domain.errors import ProtocolError
-from server.domain.times import AwareTime, WireTime, in_utc
+from server.domain.times import AwareTime, WireTime, in_utc, wire_time
 
 SUBPROTOCOL = "latchkey.v1"
 MAX_FRAME_BYTES = 64 * 1024
@@ -185,7 +186,8 @@ class Key(_Frame, frozen=True, kw_only=True, tag="key"):
     """Store a physical key, or forget it; only for locks with the capability ``keys``.
 
     A frame of its own, so that no lock can take it for an order to open. It is for the
-    session that it names alone, and is answered by ``result`` as a command is.
+    session that it names alone, and is answered by a ``result``: ``accepted`` when that is
+    done, ``refused`` or ``failed`` with a reason where it cannot be.
     """
 
     id: Word
@@ -234,13 +236,31 @@ _server_frames: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(ServerF
 _envelopes = msgspec.json.Decoder(_Envelope)
 _encoder = msgspec.json.Encoder()
 
-_LOCK_TYPES = frozenset({"hello", "telemetry", "event", "batch", "result", "time"})
-_SERVER_TYPES = frozenset({"welcome", "command", "key", "time", "ack", "error"})
+LOCK_FRAMES: tuple[type[LockFrame], ...] = get_args(LockFrame)
+SERVER_FRAMES: tuple[type[ServerFrame], ...] = get_args(ServerFrame)
+
+
+def wire_type(kind: type[LockFrame] | type[ServerFrame]) -> str:
+    """The ``type`` by which frames of this kind are told apart."""
+    return str(kind.__struct_config__.tag)
+
+
+_LOCK_TYPES = frozenset(map(wire_type, LOCK_FRAMES))
+_SERVER_TYPES = frozenset(map(wire_type, SERVER_FRAMES))
 
 
 def encode_frame(frame: LockFrame | ServerFrame) -> str:
     """Write a frame as the JSON text that goes on the wire."""
-    return _encoder.encode(frame).decode()
+    dated = isinstance(frame, _DatedFrame | Batch)
+    return _encoder.encode(_with_wire_times(frame) if dated else frame).decode()
+
+
+def _with_wire_times(frame: _DatedFrame | Batch) -> dict[str, Any]:
+    """The fields of a frame, its times in milliseconds (the encoder would write microseconds)."""
+    fields: dict[str, Any] = msgspec.to_builtins(frame, builtin_types=(datetime,))
+    for dated in fields.get("reports", [fields]):
+        dated["at"] = wire_time(dated["at"])
+    return fields
 
 
 def decode_lock_frame(message: str | bytes) -> LockFrame | UnknownFrame:

@@ -51,6 +51,10 @@ class SessionCommands:
         if command.org_id != self.lock.org_id:  # the lock was given away since
             await self._outcomes.refuse_unsent(command, RefusalReason.REVOKED)
             return await self._outcomes.find(command.id)
+        same = self._in_hand
+        if same is not None and same.command_id == command.id:
+            async with same.sending:
+                pass  # whoever asked for it first is just recording it
         busy = self._in_hand
         if busy is not None and asyncio.get_running_loop().time() < busy.answer_due_at:
             if busy.command_id != command.id:

@@ -74,7 +74,7 @@ async def test_a_lock_that_sleeps_through_a_commands_life_refuses_it_when_it_wak
     assert [step["state"] for step in unanswered["history"]] == ["queued", "sent", "unconfirmed"]
     assert refused["reason"] == "expired"
     assert lock.openings() == []
-    assert await site.used_count(key) == 0
+    await site.until_used_count(key, 0)
 
 
 async def test_a_lock_that_learns_the_time_too_slowly_refuses_to_open(site: Site) -> None:

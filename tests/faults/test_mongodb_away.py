@@ -61,10 +61,7 @@ async def test_while_mongodb_stands_still_health_says_so_and_an_opening_is_refus
     assert tapped.text("h1") == "The server is busy"
     assert "nothing will be sent to the lock later" in tapped.text(".lead")
 
-    async def settled() -> bool:
-        return await site.used_count(key) == 0
-
-    assert await until(settled)
+    await site.until_used_count(key, 0)
     again = await site.tap_open(key)
     await site.until_state(command_id_of(again), "opened")
     assert lock.openings() == [command_id_of(again)]

@@ -118,7 +118,7 @@ async def test_a_server_that_stands_still_in_the_middle_of_an_opening_sends_noth
     assert command["state"] == "expired"
     assert others == []
     assert page.text("h1") == "The door did not open"
-    assert await site.used_count(key) == 0
+    await site.until_used_count(key, 0)
     assert lock.openings() == []
 
 

@@ -127,6 +127,7 @@ ROWS = [
     Row("GET", "/health/live", ANYBODY),
     Row("GET", "/health/ready", ANYBODY),
     Row("GET", "/openapi.json", ANYBODY),
+    Row("GET", "/asyncapi.json", ANYBODY),
     Row("GET", "/docs", ANYBODY),
 ]
 

@@ -38,7 +38,7 @@ async def test_a_late_refusal_gives_the_use_back(house: House) -> None:
         await house.until_state(command_id_of(tapped), "unconfirmed")
         await connection.result(command_id_of(tapped), "refused", reason="expired")
         await house.until_state(command_id_of(tapped), "refused")
-    assert await house.used_count(key) == 0
+    await house.until_used_count(key, 0)
 
 
 async def test_an_unanswered_command_is_never_sent_again(house: House) -> None:

@@ -38,7 +38,7 @@ async def test_a_lock_that_comes_back_after_the_commands_life_does_not_open(hous
     assert lock.openings == []
     assert page.text("h1") == "The lock was offline"
     assert "it will not open later" in page.text("#status")
-    assert await house.used_count(key) == 0
+    await house.until_used_count(key, 0)
 
 
 async def test_a_lock_that_comes_back_within_the_commands_life_opens(house: House) -> None:

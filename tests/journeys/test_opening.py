@@ -82,7 +82,7 @@ async def test_a_refusal_gives_the_use_back(house: House) -> None:
         await connection.result(command["id"], "refused", reason="clock")
         page = await house.visit((await tap).location)
     assert "does not count as a use of your key" in page.text("#status")
-    assert await house.used_count(key) == 0
+    await house.until_used_count(key, 0)
 
 
 async def test_a_refusal_for_a_reason_that_only_the_lock_knows_shows_its_word(
