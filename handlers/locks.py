@@ -13,13 +13,18 @@ from server.domain.times import WireTime, wire_time
 
 
 class ConnectionAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A lock's presence; ``since`` is when ``online`` last changed."""
+    """A lock's presence; ``since`` is when ``online`` last changed.
+
+    ``clockSkewMs`` is how far the lock's clock is ahead of the server's, in the present or last
+    connection; null until that has been measured.
+    """
 
     online: bool
     offline_reason: OfflineReason | None
     since: WireTime | None
     last_seen_at: WireTime | None
     firmware: str | None
+    clock_skew_ms: int | None
 
 
 class TelemetryAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -106,6 +111,7 @@ def lock_answer(lock: Lock) -> LockAnswer:
                 None if connection.last_seen_at is None else wire_time(connection.last_seen_at)
             ),
             firmware=connection.firmware,
+            clock_skew_ms=connection.clock_skew_ms,
         ),
         telemetry=None
         if reading is None

@@ -81,6 +81,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     audit: AuditTrail
     nodes: Nodes
     outcomes: Outcomes
+    reports: ReportStore
     sessions: Sessions
     telemetry: TelemetryWriter
     tokens: Tokens | None
@@ -97,7 +98,8 @@ async def open_services(settings: Settings, mongodb_uri: str) -> AsyncIterator[S
     database = client[settings.mongodb_database]
     parts = _put_together(settings, database)
     tasks = Tasks()
-    tasks.spawn(_prepare_storage(database, parts, tasks), "prepare-storage")
+    reports_kept = timedelta(days=settings.reports_kept_days)
+    tasks.spawn(_prepare_storage(database, parts, tasks, reports_kept), "prepare-storage")
     tasks.spawn(parts.telemetry.write_forever(), "telemetry-writer")
     tasks.spawn(parts.services.fleet_feed.run_forever(), "fleet-feed")
     try:
@@ -186,6 +188,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         audit=AuditTrail(events, event_log, states, commands, reports),
         nodes=nodes,
         outcomes=outcomes,
+        reports=reports,
         sessions=sessions,
         telemetry=telemetry,
         tokens=tokens,
@@ -206,11 +209,14 @@ def make_app(services: Services) -> tornado.web.Application:
     )
 
 
-async def _prepare_storage(database: mongo.Database, parts: _Parts, tasks: Tasks) -> None:
+async def _prepare_storage(
+    database: mongo.Database, parts: _Parts, tasks: Tasks, reports_kept: timedelta
+) -> None:
     """Wait for MongoDB, make its indexes, and begin what depends on it."""
     while True:
         try:
             await mongo.create_indexes(database)
+            await parts.reports.forget_after(reports_kept)
             await parts.nodes.begin_alone()
         except StorageUnavailable:
             log.warning("waiting_for_mongodb")

@@ -19,6 +19,7 @@ _NUMBERS = {
     "frames_a_second": (1, 10_000),
     "frame_burst": (10, 1_000_000),
     "most_waiting_reports": (MAX_BATCH_REPORTS, 10_000_000),
+    "reports_kept_days": (1, 7300),
 }
 """Settings that are whole numbers, each with its least and its greatest value."""
 
@@ -101,6 +102,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             "is slow or away; the locks keep what comes after those."
         ),
     ] = 20_000
+    reports_kept_days: Annotated[
+        int,
+        Meta(description="How long what locks report is kept, in days from when it came in."),
+    ] = 90
     jwt_secret: Annotated[
         Secret | None,
         Meta(description="At least 32 bytes, for tokens that are signed with HS256."),

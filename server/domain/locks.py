@@ -37,6 +37,8 @@ class Connection(Struct, frozen=True, kw_only=True, rename="camel"):
 
     ``since`` is when ``online`` last changed; ``session_id`` names the session
     that wrote this, so that a dead session's late goodbye can be told apart.
+    ``clock_skew_ms`` is how far the lock's clock is ahead of the server's, measured anew in
+    each session.
     """
 
     online: bool = False
@@ -47,6 +49,7 @@ class Connection(Struct, frozen=True, kw_only=True, rename="camel"):
     last_seen_at: datetime | None = None
     firmware: str | None = None
     model: str | None = None
+    clock_skew_ms: int | None = None
 
 
 class PresenceChange(Struct, frozen=True, kw_only=True):

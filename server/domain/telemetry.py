@@ -1,7 +1,7 @@
 """Reports of locks as they are kept, and the rule for acknowledging them."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct, structs
@@ -15,13 +15,17 @@ MOST_AHEAD = 2000
 
 
 class StoredReport(Struct, frozen=True, kw_only=True):
-    """One report, with what the server adds: whose it is and when it came in."""
+    """One report, with what the server adds: whose it is and when it came in.
+
+    ``fresh``: it was sent as soon as it was made, so its ``at`` was the lock's time just then.
+    """
 
     lock_id: int
     org_id: str
     epoch: str
     received_at: datetime
     report: Report
+    fresh: bool = False
 
 
 class AckLine:
@@ -64,6 +68,38 @@ class AckLine:
         while self.acked_seq + 1 in self._ahead:
             self.acked_seq += 1
             self._ahead.discard(self.acked_seq)
+
+
+class FreshReports:
+    """Tells which reports of one connection were sent as soon as they were made.
+
+    A report that is numbered after the ``lastSeq`` of the connection's ``hello`` was made
+    while it was connected; one that is numbered after all that came before is not repeated;
+    and one in a batch may have waited for the others.
+    """
+
+    def __init__(self, last_seq: int) -> None:
+        self._last_seq = last_seq
+
+    def is_fresh(self, seq: int) -> bool:
+        """Whether the report ``seq`` is fresh, where it comes in a frame of its own now."""
+        return seq > self._last_seq
+
+    def received(self, seq: int) -> None:
+        """Note that the report ``seq`` came in, alone or in a batch."""
+        self._last_seq = max(self._last_seq, seq)
+
+
+def clock_skew_ms(reports: Iterable[StoredReport]) -> int | None:
+    """How far a lock's clock is ahead, by the newest of its reports that is fresh.
+
+    Negative is behind, by as much as the frame was on its way at the least.
+    """
+    fresh = [stored for stored in reports if stored.fresh]
+    if not fresh:
+        return None
+    newest = max(fresh, key=lambda stored: stored.received_at)
+    return round((newest.report.at - newest.received_at) / timedelta(milliseconds=1))
 
 
 def latest_reading(reports: Sequence[StoredReport]) -> LatestReading | None:

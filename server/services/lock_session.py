@@ -149,9 +149,9 @@ class LockSession:
             case Hello():
                 await self._greet(frame)
             case Telemetry() | Event():
-                await self._store([frame])
+                await self._store([frame], fresh=self._reports.is_fresh(frame.seq))
             case Batch():
-                await self._store(frame.reports)
+                await self._store(frame.reports, fresh=False)
             case Result():
                 await self._note_result(frame)
             case _:
@@ -170,7 +170,7 @@ class LockSession:
             raise
         self._commands.lock = self.lock
         self._keys.greeted(hello.capabilities)
-        self._reports.greeted(hello.epoch, self.lock.acked_seq(hello.epoch))
+        self._reports.greeted(hello, self.lock.acked_seq(hello.epoch))
         policy = self._liveness
         self._send(
             Welcome(
@@ -189,7 +189,7 @@ class LockSession:
         if self._hello is None:
             raise ProtocolError(CloseCode.BROKEN_FRAME, "no_hello", "say hello first")
 
-    async def _store(self, reports: list[Report]) -> None:
+    async def _store(self, reports: list[Report], *, fresh: bool) -> None:
         self._check_greeted()
         received_at = clock.now()
         self._reports.received(reports)
@@ -200,7 +200,7 @@ class LockSession:
                 and report.command_id is not None
             ):
                 await self._settle(report.command_id, CommandState.OPENED, None)
-        await self._reports.store(self.lock, reports, received_at)
+        await self._reports.store(self.lock, reports, received_at, fresh=fresh)
 
     async def _note_result(self, result: Result) -> None:
         self._check_greeted()

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from server.domain.errors import ChannelClosed
 from server.domain.locks import Lock
-from server.domain.protocol import Ack, Error, Report, encode_frame
-from server.domain.telemetry import AckLine, StoredReport
+from server.domain.protocol import Ack, Error, Hello, Report, encode_frame
+from server.domain.telemetry import AckLine, FreshReports, StoredReport
 from server.services.channel import Channel
 from server.services.telemetry import TelemetryWriter
 
@@ -18,17 +18,23 @@ class SessionReports:
         self._channel = channel
         self._writer = writer
         self._acks = AckLine(0)
+        self._freshness = FreshReports(0)
         self._gap_told: int | None = None
 
-    def greeted(self, epoch: str, acked_seq: int) -> None:
-        """Go on in an epoch behind the report that was acknowledged last."""
-        self.epoch = epoch
+    def greeted(self, hello: Hello, acked_seq: int) -> None:
+        """Go on in the lock's epoch behind the report that was acknowledged last."""
+        self.epoch = hello.epoch
         self._acks = AckLine(acked_seq)
+        self._freshness = FreshReports(hello.last_seq)
 
     @property
     def acked_seq(self) -> int:
         """Up to which report of the epoch everything is stored."""
         return self._acks.acked_seq
+
+    def is_fresh(self, seq: int) -> bool:
+        """Whether the report ``seq``, which comes alone and just now, was made just now."""
+        return self._freshness.is_fresh(seq)
 
     def received(self, reports: list[Report]) -> None:
         """Note that these reports came in.
@@ -38,8 +44,11 @@ class SessionReports:
         """
         for report in reports:
             self._acks.received(report.seq)
+            self._freshness.received(report.seq)
 
-    async def store(self, lock: Lock, reports: list[Report], received_at: datetime) -> None:
+    async def store(
+        self, lock: Lock, reports: list[Report], received_at: datetime, *, fresh: bool
+    ) -> None:
         """Have these reports stored; waits while too many others wait for that already."""
         stored = [
             StoredReport(
@@ -48,6 +57,7 @@ class SessionReports:
                 epoch=self.epoch,
                 received_at=received_at,
                 report=report,
+                fresh=fresh,
             )
             for report in reports
         ]

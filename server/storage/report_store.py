@@ -2,21 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from server.domain.errors import StorageUnavailable
 from server.domain.lock_news import TOLD
 from server.domain.locks import AckedReports, LatestReading
 from server.domain.protocol import Event, Telemetry
-from server.domain.telemetry import StoredReport, latest_reading
+from server.domain.telemetry import StoredReport, clock_skew_ms, latest_reading
 from server.storage.mongo import Database, Document, reports_outages
 
 _DUPLICATE_KEY = 11000
+_INDEX_WITH_OTHER_OPTIONS = 85
 
 
 @reports_outages
@@ -24,8 +25,20 @@ class ReportStore:
     """The collection ``reports``, and the latest reading in ``locks``."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._reports = database["reports"]
         self._locks = database["locks"]
+
+    async def forget_after(self, kept: timedelta) -> None:
+        """Have MongoDB delete each report that came in longer ago, now and from now on."""
+        seconds = int(kept.total_seconds())
+        try:
+            await self._reports.create_index("receivedAt", expireAfterSeconds=seconds)
+        except OperationFailure as error:
+            if error.code != _INDEX_WITH_OTHER_OPTIONS:
+                raise
+            index = {"keyPattern": {"receivedAt": 1}, "expireAfterSeconds": seconds}
+            await self._database.command("collMod", "reports", index=index)
 
     async def store(self, reports: Sequence[StoredReport]) -> int:
         """Store each report that is not stored yet; when this returns, all of them are durable.
@@ -52,13 +65,16 @@ class ReportStore:
     async def update_locks(
         self, reports: Sequence[StoredReport], acked: dict[int, AckedReports], now: datetime
     ) -> None:
-        """Keep the latest reading, ``acked`` and the time last seen of each of the locks."""
+        """Keep what is now known of each lock: its latest reading, ``acked``, its clock's skew."""
         by_lock: defaultdict[int, list[StoredReport]] = defaultdict(list)
         for stored in reports:
             by_lock[stored.lock_id].append(stored)
         updates: list[UpdateOne] = []
         for lock_id, stored_reports in by_lock.items():
             seen: Document = {"connection.lastSeenAt": now}
+            skew_ms = clock_skew_ms(stored_reports)
+            if skew_ms is not None:
+                seen["connection.clockSkewMs"] = skew_ms
             if lock_id in acked:
                 seen["acked"] = msgspec.to_builtins(acked[lock_id])
             updates.append(UpdateOne({"_id": lock_id}, {"$set": seen}))

@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import datetime
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from server.settings import Settings
-from tests.house import Device, House
+from tests.house import Device, House, until
 from tests.journeys.bare_lock import BareConnection, BareLock
 
 ROUNDS = 100
@@ -151,6 +153,32 @@ async def test_of_two_connections_that_say_hello_at_once_exactly_one_stays(house
             for closing in open_still:
                 closing.cancel()
             assert (await house.connection(lock))["online"]
+
+
+async def test_a_lock_that_flaps_leaves_events_in_order_numbered_without_a_gap_and_none_twice(
+    house: House,
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    for _ in range(50):
+        async with lock.online():
+            pass
+    await house.until_offline(lock)
+
+    async def told() -> list[dict[str, Any]] | None:
+        page = await house.manage("GET", f"/events?limit=500&lockId={lock.lock_id}")
+        events = page.json()["events"]
+        types = [event["type"] for event in events]
+        return events if types.count("LockOnline") == 50 and types[-1] == "LockOffline" else None
+
+    events = await until(told)
+    versions = [event["version"] for event in events]
+    assert versions == list(range(versions[0], versions[0] + len(events)))
+    assert len({event["id"] for event in events}) == len(events)
+    presence = [event for event in events if event["type"] in ("LockOnline", "LockOffline")]
+    times = [event["event"]["timestamp"] for event in presence]
+    assert times == sorted(times)
+    for before, after in pairwise(event["type"] for event in presence):
+        assert before == "LockOnline" or after == "LockOnline"  # never offline twice
 
 
 async def test_a_lock_that_flaps_ends_as_it_was_last(house: House) -> None:

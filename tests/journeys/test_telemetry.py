@@ -1,5 +1,9 @@
 """What locks report: acknowledged once it is stored, stored once, and shown to guests."""
 
+from datetime import datetime, timedelta
+
+from server import clock
+from server.domain.times import wire_time
 from server.storage.mongo import Database
 from simulator.faults import Faults
 from simulator.options import LockOptions
@@ -101,3 +105,107 @@ async def test_an_older_report_that_comes_late_does_not_replace_the_newest(house
         return await shown_battery(house, lock.lock_id)
 
     assert await until(battery) == 49
+
+
+async def test_reports_that_come_twice_and_out_of_order_are_stored_once_each(
+    house: House, database: Database
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        for seq in (1, 3, 2, 3, 1, 2):
+            await connection.reading(seq, battery=seq)
+        while (await connection.hear("ack"))["seq"] < 3:
+            pass
+        assert await connection.still_answers()
+    async with lock.online() as connection:  # as if no ack had come
+        for seq in (3, 1, 2):
+            await connection.reading(seq, battery=seq)
+            await connection.hear("ack")
+    stored = [report["seq"] async for report in database["reports"].find().sort("seq", 1)]
+    assert stored == [1, 2, 3]
+
+
+async def test_a_report_that_the_server_has_forgotten_is_not_asked_for_again(
+    house: House, database: Database
+) -> None:
+    lock = await house.lock()
+    async with lock.connected():
+        await lock.report(battery=73)
+        flash = (lock.directory / "reports.jsonl").read_bytes()
+        assert await until(lambda: shown_battery(house, lock.lock_id))
+    (lock.directory / "reports.jsonl").write_bytes(flash)  # where the report still is
+    await database["reports"].delete_many({})  # as MongoDB does when its time is over
+    async with lock.connected():
+        await lock.report(battery=72)
+    stored = [report["battery"] async for report in database["reports"].find()]
+    assert stored == [72]
+
+
+# The lock's clock
+
+
+async def until_skew(house: House, lock: BareLock) -> int:
+    """Wait until the skew of a lock's clock is shown; what it is."""
+
+    async def look() -> int | None:
+        return (await house.connection(lock))["clockSkewMs"]
+
+    return await until(look)
+
+
+async def test_how_far_a_locks_clock_is_off_is_measured_by_what_it_reports_at_once(
+    house: House,
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        assert (await house.connection(lock))["clockSkewMs"] is None
+        ahead = wire_time(clock.now() + timedelta(hours=1))
+        await connection.say("telemetry", seq=1, at=ahead, battery=50)
+        assert 3_500_000 < await until_skew(house, lock) <= 3_600_000
+
+
+async def test_what_waited_in_a_batch_says_nothing_about_a_locks_clock(house: House) -> None:
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as connection:
+        waited = {"type": "telemetry", "seq": 1, "at": "2026-11-01T08:00:00.000Z", "battery": 50}
+        await connection.say("batch", reports=[waited])
+
+        async def battery() -> float | None:
+            return await shown_battery(house, lock.lock_id)
+
+        assert await until(battery) == 50
+        assert (await house.connection(lock))["clockSkewMs"] is None
+
+
+async def test_reports_of_a_lock_whose_clock_was_never_set_are_kept_by_the_servers_time(
+    house: House, database: Database
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    before = clock.now().replace(microsecond=0)
+    async with lock.online() as connection:
+        at = "1970-01-01T00:01:40.000Z"
+        await connection.say("event", seq=1, at=at, event="tampered")
+        await connection.hear("ack")
+        skew_ms = await until_skew(house, lock)
+    stored = await database["reports"].find_one({})
+    assert stored is not None
+    assert stored["at"] == datetime.fromisoformat(at)
+    assert stored["receivedAt"] >= before
+    assert skew_ms < -1_000_000_000_000
+
+
+async def test_a_simulated_lock_whose_own_clock_is_wrong_reports_in_the_servers_time(
+    house: House,
+) -> None:
+    options = LockOptions(
+        times=QUICK_DOOR, telemetry_every_s=None, faults=Faults(wrong_clock_s=-1e9)
+    )
+    lock = await house.lock(options=options)
+    async with lock.connected():
+        await lock.report(battery=50)
+
+        async def measured() -> dict[str, int] | None:
+            connection = await house.connection(lock)
+            return None if connection["clockSkewMs"] is None else connection
+
+        assert abs((await until(measured))["clockSkewMs"]) < 60_000

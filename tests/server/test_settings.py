@@ -94,6 +94,7 @@ BAD = [
     ("OFFLINE_AFTER_S", "3601"),
     ("OFFLINE_AFTER_S", "soon"),
     ("HELLO_WITHIN_S", "-10"),
+    ("REPORTS_KEPT_DAYS", "0"),
     ("COMMAND_LIFE_S", "2.9"),
     ("COMMAND_LIFE_S", "15.1"),
     ("JWT_SECRET", "x" * 31),

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
-from server.domain.protocol import LockEvent, ResultStatus
+from server.domain.protocol import Command, LockEvent, ResultStatus
 from simulator import DoorTimes, Faults, LockOptions, SimulatedLock
 from tests.simulator.lock_server import TOKEN, LockServer
 
@@ -108,6 +108,28 @@ async def test_a_rebooted_lock_remembers_its_numbers_and_its_commands(server, ma
             await session.send(command)
             assert await session.result() == ("c-1", "opened", None)
             assert second.openings == ["c-1"]
+
+
+@run
+async def test_the_same_command_a_hundred_times_and_over_a_reboot_opens_once(server, make_lock):
+    async def hear(command: Command) -> None:
+        for _ in range(50):
+            await session.send(command)
+        answers = [await session.result() for _ in range(50)]
+        assert set(answers) == {("c-1", "opened", None)}
+
+    async with server.running():
+        async with make_lock().connected():
+            session = await server.session()
+            command = await session.command("c-1")
+            assert await session.result() == ("c-1", "accepted", None)
+            assert await session.result() == ("c-1", "opened", None)
+            await hear(command)
+        rebooted = make_lock()
+        async with rebooted.connected():
+            session = await server.session()
+            await hear(command)
+        assert rebooted.openings == ["c-1"]
 
 
 @run

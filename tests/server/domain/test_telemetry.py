@@ -5,11 +5,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from server.domain.errors import ProtocolError
 from server.domain.locks import LatestReading
 from server.domain.protocol import BoltState, DoorState, Event, LockEvent, Report, Telemetry
-from server.domain.telemetry import MOST_AHEAD, AckLine, StoredReport, latest_reading
+from server.domain.telemetry import (
+    MOST_AHEAD,
+    AckLine,
+    FreshReports,
+    StoredReport,
+    clock_skew_ms,
+    latest_reading,
+)
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -215,3 +223,43 @@ def test_after_a_factory_reset_the_new_numbering_counts_although_it_begins_again
     )
     assert said is not None
     assert (said.epoch, said.seq, said.battery, said.rssi) == ("new", 2, 98, -60)
+
+
+# The lock's clock
+
+
+def test_a_report_that_was_made_on_this_connection_is_fresh():
+    assert FreshReports(last_seq=41).is_fresh(42)
+
+
+def test_what_was_made_before_the_connection_or_is_repeated_is_not_fresh():
+    reports = FreshReports(last_seq=41)
+    assert not reports.is_fresh(41)
+    for seq in (43, 42):
+        reports.received(seq)
+    assert not reports.is_fresh(43)
+    assert reports.is_fresh(44)
+
+
+def came(seq: int, ahead_s: float, *, fresh: bool = True) -> StoredReport:
+    """A report of a lock whose clock is that much ahead, received a second after the last."""
+    received_at = NOW + timedelta(seconds=seq)
+    report = Telemetry(seq=seq, at=received_at + timedelta(seconds=ahead_s))
+    return StoredReport(
+        lock_id=17, org_id="org", epoch="e", received_at=received_at, report=report, fresh=fresh
+    )
+
+
+def test_the_newest_fresh_report_tells_how_far_a_clock_is_ahead():
+    assert clock_skew_ms([came(2, 1.5), came(1, 60)]) == 1500
+    assert clock_skew_ms([came(1, -2), came(2, 3600, fresh=False)]) == -2000
+
+
+def test_without_a_fresh_report_nothing_is_known_of_the_clock():
+    assert clock_skew_ms([]) is None
+    assert clock_skew_ms([came(1, 5, fresh=False)]) is None
+
+
+def test_a_clock_that_was_never_set_is_told_as_it_is():
+    lost = structs.replace(came(1, 0), report=Telemetry(seq=1, at=datetime(1970, 1, 1, tzinfo=UTC)))
+    assert clock_skew_ms([lost]) == -round(lost.received_at.timestamp() * 1000)

@@ -51,6 +51,26 @@ async def latest(database: Database, lock_id: int = 17) -> LatestReading | None:
     return (await LockStore(database).find(lock_id, Scope(org_id="org"))).telemetry
 
 
+# Kept for a time
+
+
+async def kept_seconds(database: Database) -> float:
+    """How long MongoDB keeps a report, as it says itself."""
+    indexes = await database["reports"].index_information()
+    return indexes["receivedAt_1"]["expireAfterSeconds"]
+
+
+async def test_the_time_that_reports_are_kept_can_be_changed_later(
+    reports: ReportStore, database: Database
+):
+    await reports.forget_after(timedelta(days=90))
+    before = await kept_seconds(database)
+    await reports.forget_after(timedelta(days=24_000))
+    await reports.forget_after(timedelta(days=24_000))
+    assert before == 90 * 86_400
+    assert await kept_seconds(database) == 24_000 * 86_400
+
+
 # Kept once
 
 
