@@ -28,6 +28,7 @@ from server.services.provisioning import NewLock
 from server.services.registry import Services
 from server.settings import Settings
 from server.storage import mongo
+from server.storage.migrations import SchemaStore
 from server.storage.temp_key_store import TempKeyStore
 
 GOOD_FOR = timedelta(days=1)
@@ -105,7 +106,7 @@ async def _seeder(mongodb_uri: str, database: str) -> AsyncIterator["_Seeder"]:
     settings = Settings(mongodb_database=database, mongodb_timeout_s=_TIMEOUT_S)
     client = mongo.connect(mongodb_uri, timeout_s=_TIMEOUT_S)
     try:
-        await mongo.create_indexes(client[database])
+        await SchemaStore(client[database]).migrate()
         async with open_services(settings, mongodb_uri) as services:
             yield _Seeder(services, TempKeyStore(client[database]))
     finally:

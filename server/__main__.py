@@ -11,7 +11,7 @@ import structlog
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from server import logs, service_manager, shell
+from server import logs, service_manager, shell, upkeep
 from server.app import make_app, open_services
 from server.domain.errors import LatchkeyError
 from server.reference import reference
@@ -63,7 +63,13 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
     except OSError as error:
         where = f"{settings.address}:{settings.port}"
         raise _CannotListen(f"Cannot listen on {where}: {error.strerror}.") from error
-    async with _mongodb(settings) as uri, open_services(settings, uri) as services:
+    unfit: list[LatchkeyError] = []
+
+    def give_up(error: LatchkeyError) -> None:
+        unfit.append(error)
+        stop.set()
+
+    async with _mongodb(settings) as uri, open_services(settings, uri, give_up) as services:
         server = HTTPServer(
             make_app(services),
             xheaders=False,
@@ -82,6 +88,8 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
         service_manager.tell("STOPPING=1")
         server.stop()
     watchdog.cancel()
+    if unfit:
+        raise unfit[0]
 
 
 def _certificate(settings: Settings) -> Certificate | None:
@@ -102,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "reference", help="print docs/reference.md: every setting, every reason"
     ).set_defaults(run=_reference)
     shell.add_commands(commands)
+    upkeep.add_commands(commands)
     return parser
 
 

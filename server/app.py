@@ -1,7 +1,7 @@
 """Where the parts are put together, and nowhere else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from handlers.languages import load_languages
 from handlers.routes import url_specs
 from handlers.static_files import StaticFile
 from server.bus.local_bus import LocalBus
-from server.domain.errors import StorageUnavailable
+from server.domain.errors import LatchkeyError, StorageUnavailable, WrongSchema
 from server.domain.secrets import new_id
 from server.logs import access_line
 from server.services.audit import AuditTrail
@@ -50,7 +50,7 @@ from server.services.telemetry import TelemetryWriter
 from server.services.temp_keys import TempKeys
 from server.services.tokens import SharedSecret, TokenPolicy, Tokens
 from server.settings import Settings
-from server.storage import mongo
+from server.storage import migrations, mongo
 from server.storage.command_store import CommandStore
 from server.storage.event_log import EventLog
 from server.storage.event_store import EventStore
@@ -88,10 +88,13 @@ class _Parts(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, mongodb_uri: str) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, mongodb_uri: str, give_up: Callable[[LatchkeyError], None] | None = None
+) -> AsyncIterator[Services]:
     """A node: everything behind the handlers, running.
 
-    MongoDB may be away: what needs it waits for it, and health says so meanwhile. On
+    MongoDB may be away: what needs it waits for it, and health says so meanwhile. Where it
+    turns out that this node cannot work on what is stored there, ``give_up`` is told why. On
     leaving, locks are sent away and reports stored.
     """
     client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s)
@@ -99,7 +102,8 @@ async def open_services(settings: Settings, mongodb_uri: str) -> AsyncIterator[S
     parts = _put_together(settings, database)
     tasks = Tasks()
     reports_kept = timedelta(days=settings.reports_kept_days)
-    tasks.spawn(_prepare_storage(database, parts, tasks, reports_kept), "prepare-storage")
+    prepared = _prepare_storage(database, parts, tasks, reports_kept, give_up)
+    tasks.spawn(prepared, "prepare-storage")
     tasks.spawn(parts.telemetry.write_forever(), "telemetry-writer")
     tasks.spawn(parts.services.fleet_feed.run_forever(), "fleet-feed")
     try:
@@ -120,12 +124,13 @@ async def open_administration(settings: Settings, mongodb_uri: str) -> AsyncIter
 
     Raises:
         StorageUnavailable: MongoDB is away.
+        WrongSchema: what is stored there is not of this server's shape.
     """
     client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s)
     database = client[settings.mongodb_database]
     parts = _put_together(settings, database)
     try:
-        await mongo.create_indexes(database)
+        await migrations.prepare(database)
         yield parts.services
     finally:
         await _close(parts, client)
@@ -210,17 +215,27 @@ def make_app(services: Services) -> tornado.web.Application:
 
 
 async def _prepare_storage(
-    database: mongo.Database, parts: _Parts, tasks: Tasks, reports_kept: timedelta
+    database: mongo.Database,
+    parts: _Parts,
+    tasks: Tasks,
+    reports_kept: timedelta,
+    give_up: Callable[[LatchkeyError], None] | None,
 ) -> None:
-    """Wait for MongoDB, make its indexes, and begin what depends on it."""
+    """Wait for MongoDB, have it ready, and begin what depends on it."""
     while True:
         try:
-            await mongo.create_indexes(database)
+            await migrations.prepare(database)
             await parts.reports.forget_after(reports_kept)
             await parts.nodes.begin_alone()
         except StorageUnavailable:
             log.warning("waiting_for_mongodb")
             await asyncio.sleep(_STORAGE_RETRY_S)
+        except WrongSchema as error:
+            parts.services.health.begin_drain()
+            if give_up is None:
+                raise
+            give_up(error)
+            return
         else:
             break
     tasks.spawn(parts.nodes.renew_forever(), "node-lease")

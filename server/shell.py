@@ -91,25 +91,34 @@ def _command(group: Any, name: str, run: Run, said: str) -> argparse.ArgumentPar
 
 
 @asynccontextmanager
-async def _administration(settings: Settings) -> AsyncIterator[Services]:
-    """On the MongoDB of the settings, or the server's own: running, or started for this."""
+async def reach_mongodb(settings: Settings) -> AsyncIterator[str]:
+    """The URI of the settings' MongoDB, or of the server's own: running, or started for this.
+
+    Raises:
+        MongodbUnavailable: it did not start.
+    """
     if settings.mongodb_uri is not None:
-        async with open_administration(settings, settings.mongodb_uri.reveal()) as services:
-            yield services
+        yield settings.mongodb_uri.reveal()
         return
+    running = embedded_mongodb(settings.data_dir)
     try:
-        running = embedded_mongodb(settings.data_dir)
         uri = await running.__aenter__()
     except DataFolderInUse:
-        uri = uri_of_running_mongodb(settings.data_dir)
-        async with open_administration(settings, uri) as services:
-            yield services
+        yield uri_of_running_mongodb(settings.data_dir)
         return
     try:
-        async with open_administration(settings, uri) as services:
-            yield services
+        yield uri
     finally:
         await running.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def _administration(settings: Settings) -> AsyncIterator[Services]:
+    async with (
+        reach_mongodb(settings) as uri,
+        open_administration(settings, uri) as services,
+    ):
+        yield services
 
 
 async def _create_organization(settings: Settings, options: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from server import logs
 from server.app import make_app, open_services
 from server.services.registry import Services
 from server.settings import Secret, Settings
-from server.storage import mongo
+from server.storage import migrations, mongo
 from server.storage.embedded_mongodb import embedded_mongodb
 from tests.house import House
 
@@ -97,7 +97,7 @@ def database(io_loop: IOLoop, mongodb_uri: str, settings: Settings) -> Iterator[
     """An empty database with its indexes, emptied again at the end."""
     client = mongo.connect(mongodb_uri, timeout_s=10)
     database = client[settings.mongodb_database]
-    io_loop.run_sync(lambda: mongo.create_indexes(database))
+    io_loop.run_sync(lambda: migrations.prepare(database))
     yield database
     io_loop.run_sync(lambda: _empty(database))
     client.close()

@@ -249,6 +249,29 @@ class StorageUnavailable(LatchkeyError):
         super().__init__("The database does not answer right now. Please try again in a moment")
 
 
+class WrongSchema(LatchkeyError):
+    """What is stored has the shape that an older or a newer server gave it; nothing was done."""
+
+    reason = "wrong_schema"
+
+    def __init__(self, stored: int, ours: int) -> None:
+        what_to_do = (
+            "Run `python -m server migrate`" if stored < ours else "Run a server that is as new"
+        )
+        super().__init__(
+            f"The database has schema {stored}, and this server works with {ours}. {what_to_do}"
+        )
+
+
+class MigrationUnderWay(LatchkeyError):
+    """Another migration of this database runs, or broke off less than half a minute ago."""
+
+    reason = "migration_under_way"
+
+    def __init__(self) -> None:
+        super().__init__("Another migration runs. Look again in half a minute")
+
+
 class ProtocolError(LatchkeyError):
     """A lock broke the protocol; its connection is closed with ``close_code``."""
 

@@ -39,8 +39,6 @@ class LockStateStore:
         if not changes:
             return
         unchanged: Document = {"_id": before.id, "version": before.version}
-        if before.version == 0:
-            unchanged["version"] = {"$in": [0, None]}
         try:
             done = await self._locks.update_one(unchanged, {"$set": changes}, session=transaction)
         except DuplicateKeyError as error:

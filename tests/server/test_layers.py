@@ -60,6 +60,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.clock",
         "server.settings",
     },
+    "server.upkeep": {
+        "server.shell",
+        "server.storage",
+        "server.domain",
+        "server.settings",
+    },
     "server.__main__": {
         "server.app",
         "server.reference",
@@ -71,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.logs",
         "server.settings",
         "server.tls",
+        "server.upkeep",
     },
     # The lock's side of the wire knows the protocol, and nothing else of the server
     "simulator": {

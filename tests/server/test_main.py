@@ -1,83 +1,16 @@
 """The command line, as an operator runs it: a process of its own, on the real MongoDB."""
 
 import asyncio
-import json
-import os
 import signal
 import socket
-import sys
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from server.domain.secrets import digest
-from server.settings import Settings
 from server.storage.mongo import Database
 from tests.house import House
-
-ROOT = Path(__file__).parents[2]
-WITHIN_S = 50
-
-
-class Ran(NamedTuple):
-    """How a command ended, and what it said."""
-
-    code: int | None
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Coroutine[Any, Any, Ran]]
-
-
-@pytest.fixture
-def environment(mongodb_uri: str, settings: Settings, tmp_path: Path) -> dict[str, str]:
-    """The variables of a command, with the tests' database."""
-    others = {name: text for name, text in os.environ.items() if not name.startswith("LATCHKEY_")}
-    return others | {
-        "LATCHKEY_MONGODB_URI": mongodb_uri,
-        "LATCHKEY_MONGODB_DATABASE": settings.mongodb_database,
-        "LATCHKEY_LOG_FORMAT": "json",
-        "LATCHKEY_DATA": str(tmp_path),
-        "LATCHKEY_PORT": "0",
-    }
-
-
-async def start(environment: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "server",
-        *arguments,
-        cwd=ROOT,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-@pytest.fixture
-def run(environment: dict[str, str]) -> Run:
-    """Run one command to its end; keyword arguments are variables of its environment."""
-
-    async def run(*arguments: str, **variables: str) -> Ran:
-        process = await start(environment | variables, *arguments)
-        try:
-            async with asyncio.timeout(WITHIN_S):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-        return Ran(process.returncode, out.decode(), err.decode())
-
-    return run
+from tests.server.command_line import WITHIN_S, Run, start
 
 
 async def create_organization(run: Run) -> str:
