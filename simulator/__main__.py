@@ -2,9 +2,13 @@
 
     python -m simulator --url http://127.0.0.1:8080 --lock 17 --token-file token
     python -m simulator --url http://127.0.0.1:8080 --fleet fleet.json --faults drop=0.01
+    python -m simulator --url http://127.0.0.1:8080 --locks 500 --api-key-file key --state locks
 
-Device tokens come from files or standard input, never from the command line,
-where every user of the machine could read them.
+The last makes the locks that are missing over the server's REST API, and keeps their
+tokens in ``locks/fleet.json``, which is such a fleet file: the next run goes on with them.
+
+Tokens and keys come from files or standard input, never from the command line, where
+every user of the machine could read them.
 """
 
 import argparse
@@ -17,6 +21,7 @@ from pathlib import Path
 
 from simulator.backoff import CAP_S
 from simulator.door import DoorTimes
+from simulator.enrolment import Enrolment
 from simulator.faults import Faults
 from simulator.fleet import FleetMember, build_locks, read_fleet, run_fleet
 from simulator.options import LockOptions
@@ -49,12 +54,22 @@ async def _run(locks: list[SimulatedLock]) -> None:
 def _members(args: argparse.Namespace) -> list[FleetMember]:
     if args.fleet is not None:
         return read_fleet(args.fleet)[: args.locks]
+    if args.api_key_file is not None:
+        if args.locks is None or args.state is None:
+            raise ValueError("--api-key-file needs --locks and --state")
+        fleet_file = Path(args.state) / "fleet.json"
+        fleet_file.parent.mkdir(parents=True, exist_ok=True)
+        return Enrolment(args.url, _secret_in(args.api_key_file)).fill(fleet_file, args.locks)
     if args.token_file is None:
         raise ValueError("--lock needs --token-file")
-    token = Path(args.token_file).read_text().strip()
-    if not token:
-        raise ValueError(f"{args.token_file} is empty")
-    return [FleetMember(lock_id=args.lock, token=token)]
+    return [FleetMember(lock_id=args.lock, token=_secret_in(args.token_file))]
+
+
+def _secret_in(path: str) -> str:
+    secret = Path(path).read_text().strip()
+    if not secret:
+        raise ValueError(f"{path} is empty")
+    return secret
 
 
 def _options(args: argparse.Namespace) -> LockOptions:
@@ -92,9 +107,16 @@ def _parser() -> argparse.ArgumentParser:
         help='JSON list of {"lockId", "token", "name"?, "battery"?, "jammed"?, "offlineFor"?,'
         ' "faults"?}; - is standard input',
     )
+    who.add_argument(
+        "--api-key-file",
+        metavar="FILE",
+        help="an organisation's API key: make its --locks where they are missing",
+    )
     parser.add_argument("--token-file", metavar="FILE", help="the device token for --lock")
-    parser.add_argument("--locks", type=_count, metavar="N", help="only the first N of the fleet")
-    parser.add_argument("--state", metavar="DIR", help="keep the journals here across runs")
+    parser.add_argument("--locks", type=_count, metavar="N", help="the first N of the fleet")
+    parser.add_argument(
+        "--state", metavar="DIR", help="keep the journals, and tokens that were issued, here"
+    )
     parser.add_argument(
         "--faults", default="", metavar="WORDS", help="e.g. drop=0.01,stall=0.001:20 (see faults)"
     )

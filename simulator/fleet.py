@@ -14,8 +14,17 @@ from simulator.faults import Faults
 from simulator.options import LockOptions
 from simulator.simulated_lock import SimulatedLock
 
+_STARTS_A_SECOND = 100
 
-class FleetMember(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+
+class FleetMember(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """One lock of the file: ``{"lockId": 17, "token": "…", "name": "Front door"}``."""
 
     lock_id: int
@@ -77,14 +86,17 @@ def _options_of(member: FleetMember, options: LockOptions) -> LockOptions:
 
 
 async def run_fleet(locks: Sequence[SimulatedLock], stop: asyncio.Event) -> None:
-    """Switch all locks on, and off again, with a goodbye, once ``stop`` is set.
+    """Switch all locks on, one after the other, and off again, once ``stop`` is set.
 
     Raises:
         Exception: a lock broke down, which is a bug; the others were switched off all the same.
     """
     try:
         for lock in locks:
+            if stop.is_set():
+                break
             lock.start()
+            await asyncio.sleep(1 / _STARTS_A_SECOND)
         await stop.wait()
     finally:
         ended = await asyncio.gather(*(lock.disconnect() for lock in locks), return_exceptions=True)

@@ -143,13 +143,15 @@ def test_a_lock_that_was_frozen_past_the_expiry_refuses_what_waited_in_its_socke
     [
         (["--lock", "17"], "--lock needs --token-file"),
         (["--lock", "17", "--token-file", "missing"], "missing"),
+        (["--api-key-file", "key"], "--api-key-file needs --locks and --state"),
+        (["--api-key-file", "missing", "--locks", "1", "--state", "{tmp}/locks"], "missing"),
         (["--fleet", "missing.json"], "missing.json"),
         (["--fleet", "{tmp}/bad.json"], "not a list of locks"),
         (["--fleet", "{tmp}/twice.json"], "names a lock twice"),
         (["--fleet", "{tmp}/good.json", "--faults", "drip=1"], "unknown fault 'drip=1'"),
         (["--fleet", "{tmp}/good.json", "--bolt-seconds", "-1"], "not a number of seconds"),
         (["--fleet", "{tmp}/good.json", "--url", "nowhere"], "not a server's address"),
-        ([], "--lock --fleet"),
+        ([], "--lock --fleet --api-key-file"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_says_why(tmp_path, capsys, arguments, complaint):
