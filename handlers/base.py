@@ -34,6 +34,7 @@ from server.domain.errors import (
     LockTakesNoKeys,
     NoFreePin,
     NotFound,
+    Overloaded,
     PinsOff,
     ProtocolError,
     StorageUnavailable,
@@ -70,6 +71,7 @@ _STATUS: Mapping[type[LatchkeyError], int] = {
     PinsOff: 503,
     NoFreePin: 503,
     TooManyFollowers: 503,
+    Overloaded: 503,
     IssuerUnavailable: 503,
 }
 
@@ -249,7 +251,7 @@ class BaseHandler(tornado.web.RequestHandler):
             self.set_header("Allow", ", ".join(sorted(self.operations)))
         elif status_code == 413:
             self.set_header("Connection", "close")
-        elif isinstance(error, TooManyTries):
+        elif isinstance(error, TooManyTries | Overloaded):
             self.set_header("Retry-After", str(math.ceil(error.retry_after.total_seconds())))
         elif isinstance(error, PinsOff | NoFreePin):
             pass  # waiting does not help

@@ -11,6 +11,7 @@ from handlers.operation import NOTHING, Access, operation
 from handlers.parameters import positive
 from server.domain.errors import ChannelClosed, Forbidden, InvalidInput
 from server.domain.protocol import MAX_FRAME_BYTES, SUBPROTOCOL, CloseCode
+from server.services.admission import Admitted
 from server.services.lock_session import LockSession
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,8 @@ class LockSocket(BaseHandler, WebSocketHandler):
     """The connection of a lock: a WebSocket, refused before the upgrade or kept."""
 
     session: LockSession | None = None
+    admitted: Admitted | None = None
+    is_gone = False
 
     async def prepare(self) -> None:
         """Let nobody but the lock in ("Connecting" of the lock protocol).
@@ -81,9 +84,11 @@ class LockSocket(BaseHandler, WebSocketHandler):
             Unauthenticated: an unknown lock or a wrong token, without telling which.
             Forbidden: a browser asks.
             InvalidInput: it is no WebSocket, or not of this protocol.
+            Overloaded: this node takes no more locks right now.
         """
         await super().prepare()
         lock_id = positive("lockId", self.path_kwargs["lock_id"])
+        self.admitted = self.services.admission.enter(self.address)
         self.lock = await self.services.auth.lock(lock_id, self.bearer)
         headers = self.request.headers
         if "Origin" in headers:
@@ -108,6 +113,9 @@ class LockSocket(BaseHandler, WebSocketHandler):
         """None: compression costs 180 KiB a lock for frames of a few hundred bytes."""
 
     def open(self, *_args: str, **_kwargs: str) -> None:
+        if self.is_gone:  # it went away while its credential was looked up
+            self.close()
+            return
         self.set_nodelay(True)
         self.session = self.services.sessions.connect(self.lock, SocketChannel(self))
 
@@ -116,6 +124,8 @@ class LockSocket(BaseHandler, WebSocketHandler):
         # here may wait for the lock's own answer.
         if self.session is not None:
             await self.session.receive(message)
+            if self.admitted is not None and self.session.is_greeted:
+                self.admitted.greeted()
 
     def on_pong(self, data: bytes) -> None:
         if self.session is not None:
@@ -125,6 +135,13 @@ class LockSocket(BaseHandler, WebSocketHandler):
         if self.session is not None:
             self.session.heard()
 
+    def on_finish(self) -> None:
+        if self.admitted is not None and self.get_status() != 101:
+            self.admitted.left(was_refused=True)
+
     def on_close(self) -> None:
+        self.is_gone = True
+        if self.admitted is not None:
+            self.admitted.left()
         if self.session is not None:  # open() may have failed
             self.services.sessions.disconnect(self.session)

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
 from server import logs, service_manager, shell, upkeep
 from server.app import make_app, open_services
 from server.domain.errors import LatchkeyError
+from server.listening import LimitedServer, allow_files_for, listen
 from server.reference import reference
 from server.settings import Settings, read_settings
 from server.storage.embedded_mongodb import MongodbUnavailable, embedded_mongodb
@@ -22,7 +21,7 @@ from server.tls import Certificate
 log = structlog.get_logger(__name__)
 
 _MOST_HTTP_BODY_BYTES = 16 * 1024 * 1024
-_HEADERS_WITHIN_S = 10.0
+_BODY_WITHIN_S = 30.0
 
 
 class _CannotListen(Exception):
@@ -59,10 +58,11 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
     certificate = _certificate(settings)
     loop.add_signal_handler(signal.SIGHUP, certificate.reload if certificate else stop.set)
     try:
-        sockets = bind_sockets(settings.port, settings.address)
+        sockets = listen(settings.port, settings.address)
     except OSError as error:
         where = f"{settings.address}:{settings.port}"
         raise _CannotListen(f"Cannot listen on {where}: {error.strerror}.") from error
+    allow_files_for(settings.most_locks)
     unfit: list[LatchkeyError] = []
 
     def give_up(error: LatchkeyError) -> None:
@@ -70,9 +70,9 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
         stop.set()
 
     async with _mongodb(settings) as uri, open_services(settings, uri, give_up) as services:
-        server = HTTPServer(
+        server = LimitedServer(
             make_app(services),
-            xheaders=False,
+            body_timeout=_BODY_WITHIN_S,
             max_body_size=_MOST_HTTP_BODY_BYTES,
             idle_connection_timeout=75,
             ssl_options=certificate.context if certificate else None,

@@ -22,6 +22,7 @@ from server.bus.local_bus import LocalBus
 from server.domain.errors import LatchkeyError, StorageUnavailable, WrongSchema
 from server.domain.secrets import new_id
 from server.logs import access_line
+from server.services.admission import Admission, AdmissionLimits
 from server.services.audit import AuditTrail
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
@@ -169,7 +170,11 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         SecretStore(database), None if session_secret is None else session_secret.reveal()
     )
     credentials = LockCredentials(locks)
+    admission_limits = AdmissionLimits(
+        most_locks=settings.most_locks, connects_a_second=settings.connects_a_second
+    )
     services = Services(
+        admission=Admission(admission_limits),
         auth=Auth(organizations, credentials, guest_sessions, tokens),
         confirmations=Confirmations(temp_keys, outcomes, bus),
         credential_changes=CredentialChanges(credentials, locks, events, sessions),

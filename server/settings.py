@@ -16,6 +16,8 @@ from server.domain.rates import Rate
 
 _LONGEST_S = 3600
 _NUMBERS = {
+    "most_locks": (1, 1_000_000),
+    "connects_a_second": (1, 10_000),
     "frames_a_second": (1, 10_000),
     "frame_burst": (10, 1_000_000),
     "most_waiting_reports": (MAX_BATCH_REPORTS, 10_000_000),
@@ -89,6 +91,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     command_life_s: Annotated[
         float, Meta(description="How long an open command may be carried out, 3 to 15.")
     ] = 8.0
+    most_locks: Annotated[
+        int,
+        Meta(
+            description="How many locks may be connected to one server process; needs as many file "
+            "descriptors, and some hundreds more."
+        ),
+    ] = 10_000
+    connects_a_second: Annotated[
+        int,
+        Meta(
+            description="How many locks may connect in a second; the others are told when to come "
+            "back, so that guests are served meanwhile."
+        ),
+    ] = 100
     frames_a_second: Annotated[
         int, Meta(description="How many frames a lock may send in the long run.")
     ] = 20

@@ -180,6 +180,16 @@ class NoFreePin(LatchkeyError):
         super().__init__("There is no free PIN for these locks")
 
 
+class Overloaded(LatchkeyError):
+    """This node takes no more connections of locks for ``retry_after``: it is full, or stops."""
+
+    reason = "overloaded"
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__("This server takes no more locks right now. Come back later")
+        self.retry_after = retry_after
+
+
 class AlreadyExists(LatchkeyError):
     """Something with this id is there already."""
 

@@ -36,3 +36,18 @@ class TokenBucket:
     def add(self, seconds: float) -> None:
         """Add the tokens of so many seconds, beyond the burst as well."""
         self._tokens += seconds * self._rate.a_second
+
+
+class WaitingLine:
+    """Tells those that cannot be served now when to come back: one after the other, at a rate."""
+
+    def __init__(self, a_second: float, longest_s: float) -> None:
+        self._step_s = 1 / a_second
+        self._longest_s = longest_s
+        self._promised_at = 0.0
+
+    def wait_s(self, now: float) -> float:
+        """In how many seconds the next in line should come back."""
+        next_at = max(self._promised_at, now) + self._step_s
+        self._promised_at = min(next_at, now + self._longest_s)
+        return self._promised_at - now

@@ -83,6 +83,7 @@ class LockSession:
         self._channel = channel
         self._parts = parts
         self._hello: Hello | None = None
+        self._is_greeted = False
         self._ended = False
         self._commands = SessionCommands(self.id, lock, channel, parts.commands, parts.outcomes)
         self._keys = SessionKeys(self.id, lock.id, channel)
@@ -181,6 +182,7 @@ class LockSession:
                 acked_seq=self._reports.acked_seq,
             )
         )
+        self._is_greeted = True
         await self._parts.serve(self)
         for command in await self._parts.commands.waiting_for(self.lock.id, clock.now()):
             await self.open(command)
@@ -242,6 +244,11 @@ class LockSession:
         self._ended = True
         self._heartbeat.stop()
         self._hello_timer.cancel()
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether its lock was welcomed."""
+        return self._is_greeted
 
     @property
     def ended(self) -> bool:

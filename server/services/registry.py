@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from server.domain.addresses import Network
+from server.services.admission import Admission
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
 from server.services.credential_changes import CredentialChanges
@@ -24,6 +25,7 @@ from server.services.temp_keys import TempKeys
 class Services(Struct, frozen=True, kw_only=True):
     """Everything that a request may ask for, and the proxies that are believed about it."""
 
+    admission: Admission
     auth: Auth
     confirmations: Confirmations
     credential_changes: CredentialChanges

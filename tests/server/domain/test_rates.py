@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.rates import Rate, TokenBucket
+from server.domain.rates import Rate, TokenBucket, WaitingLine
 
 RATE = Rate(a_second=2, burst=10)
 
@@ -52,3 +52,22 @@ def test_no_more_than_the_burst_and_the_rate_ever_comes_through(pauses: list[flo
         now += pause
         came += taken(bucket, now, tries=7)
     assert came <= RATE.burst + RATE.a_second * now + 1e-6
+
+
+def test_those_in_line_come_back_one_after_the_other_at_the_rate():
+    line = WaitingLine(a_second=4, longest_s=60)
+    assert [line.wait_s(100.0) for _ in range(3)] == [0.25, 0.5, 0.75]
+
+
+def test_the_line_moves_on_with_time():
+    line = WaitingLine(a_second=4, longest_s=60)
+    for _ in range(8):
+        line.wait_s(100.0)
+    assert [line.wait_s(101.0), line.wait_s(500.0)] == [1.25, 0.25]
+
+
+def test_nobody_is_told_to_wait_longer_than_the_longest():
+    line = WaitingLine(a_second=4, longest_s=3)
+    waits = [line.wait_s(100.0) for _ in range(1000)]
+    assert max(waits) == 3
+    assert line.wait_s(101.0) == 2.25
