@@ -22,6 +22,7 @@ from server.domain.errors import (
     AlreadyExists,
     ChangedMeanwhile,
     ChannelClosed,
+    DeliveryWaiting,
     DoorNeedsCode,
     Forbidden,
     IllegalTransition,
@@ -41,7 +42,9 @@ from server.domain.errors import (
     TempKeyNotFound,
     TooManyFollowers,
     TooManyTries,
+    TooManyWebhooks,
     Unauthenticated,
+    WebhooksOff,
 )
 from server.domain.organizations import Operator
 from server.services.jwks import IssuerUnavailable
@@ -62,6 +65,8 @@ _STATUS: Mapping[type[LatchkeyError], int] = {
     AlreadyExists: 409,
     ChangedMeanwhile: 409,
     IllegalTransition: 409,
+    DeliveryWaiting: 409,
+    TooManyWebhooks: 409,
     TooManyTries: 429,
     LockBusy: 409,
     LockOffline: 502,
@@ -69,6 +74,7 @@ _STATUS: Mapping[type[LatchkeyError], int] = {
     ChannelClosed: 502,
     StorageUnavailable: 503,
     PinsOff: 503,
+    WebhooksOff: 503,
     NoFreePin: 503,
     TooManyFollowers: 503,
     Overloaded: 503,
@@ -253,7 +259,7 @@ class BaseHandler(tornado.web.RequestHandler):
             self.set_header("Connection", "close")
         elif isinstance(error, TooManyTries | Overloaded):
             self.set_header("Retry-After", str(math.ceil(error.retry_after.total_seconds())))
-        elif isinstance(error, PinsOff | NoFreePin):
+        elif isinstance(error, PinsOff | NoFreePin | WebhooksOff):
             pass  # waiting does not help
         elif status_code == 503:
             self.set_header("Retry-After", "2")

@@ -39,6 +39,12 @@ from handlers.temp_keys import (
     QrCode,
     TempKeysOfOrganization,
 )
+from handlers.webhook_deliveries import (
+    DeliveriesOfWebhook,
+    Redeliver,
+    TestWebhook,
+)
+from handlers.webhooks import OneWebhook, RotateSecret, WebhooksOfOrganization
 from server.services.registry import Services
 
 ROUTES: list[tuple[str, type[BaseHandler]]] = [
@@ -76,6 +82,12 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     ("/commands/{command_id}", OneCommand),
     ("/events", Events),
     ("/stream", FleetStream),
+    ("/webhooks", WebhooksOfOrganization),
+    ("/webhooks/{webhook_id}", OneWebhook),
+    ("/webhooks/{webhook_id}/rotate-secret", RotateSecret),
+    ("/webhooks/{webhook_id}/test", TestWebhook),
+    ("/webhooks/{webhook_id}/deliveries", DeliveriesOfWebhook),
+    ("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", Redeliver),
     ("/session", Session),
     ("/health", HealthPage),
     ("/health/live", Live),

@@ -50,9 +50,14 @@ from server.services.tasks import Tasks
 from server.services.telemetry import TelemetryWriter
 from server.services.temp_keys import TempKeys
 from server.services.tokens import SharedSecret, TokenPolicy, Tokens
+from server.services.webhook_dispatch import WebhookDispatch
+from server.services.webhook_runner import DeliveryPolicy, DeliveryStores
+from server.services.webhook_sending import SigningSecrets, WebhookSender
+from server.services.webhooks import Signing, Webhooks
 from server.settings import Settings
 from server.storage import migrations, mongo
 from server.storage.command_store import CommandStore
+from server.storage.delivery_store import DeliveryStore, LaggingLockStore
 from server.storage.event_log import EventLog
 from server.storage.event_store import EventStore
 from server.storage.guess_store import GuessStore
@@ -65,6 +70,8 @@ from server.storage.pin_store import PinStore
 from server.storage.report_store import ReportStore
 from server.storage.secret_store import SecretStore
 from server.storage.temp_key_store import TempKeyStore
+from server.storage.webhook_store import WebhookStore
+from server.webhook_client import WebhookClient
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +93,8 @@ class _Parts(Struct, frozen=True, kw_only=True):
     sessions: Sessions
     telemetry: TelemetryWriter
     tokens: Tokens | None
+    dispatch: WebhookDispatch | None
+    webhook_client: WebhookClient
 
 
 @asynccontextmanager
@@ -114,6 +123,8 @@ async def open_services(
         parts.services.fleet_feed.end_all()
         await parts.sessions.drain(_DRAIN_WITHIN_S)
         await parts.telemetry.flush(_DRAIN_WITHIN_S)
+        if parts.dispatch is not None:
+            await parts.dispatch.stop(_DRAIN_WITHIN_S)
         await tasks.cancel()
         await parts.nodes.leave()
         await _close(parts, client)
@@ -140,6 +151,7 @@ async def open_administration(settings: Settings, mongodb_uri: str) -> AsyncIter
 async def _close(parts: _Parts, client: mongo.Client) -> None:
     if parts.tokens is not None:
         await parts.tokens.close()
+    parts.webhook_client.close()
     client.close()
 
 
@@ -173,6 +185,23 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     admission_limits = AdmissionLimits(
         most_locks=settings.most_locks, connects_a_second=settings.connects_a_second
     )
+    delivery_stores = DeliveryStores(
+        webhooks=WebhookStore(database),
+        deliveries=DeliveryStore(database),
+        lags=LaggingLockStore(database),
+        event_log=event_log,
+        events=events,
+    )
+    delivery_policy = DeliveryPolicy(
+        timeout_s=settings.webhook_timeout_s, delays_s=settings.webhook_retries_s
+    )
+    webhook_client = WebhookClient(
+        settings.webhook_timeout_s, loopback_allowed=settings.webhook_loopback
+    )
+    signing = _signing(settings, webhook_client)
+    dispatch = None
+    if signing is not None:
+        dispatch = WebhookDispatch(node_id, delivery_stores, signing.sender, delivery_policy)
     services = Services(
         admission=Admission(admission_limits),
         auth=Auth(organizations, credentials, guest_sessions, tokens),
@@ -191,6 +220,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         provisioning=Provisioning(organizations, locks, events),
         sessions=sessions,
         temp_keys=temp_keys,
+        webhooks=Webhooks(delivery_stores, webhook_client.check, delivery_policy, signing),
         trusted_proxies=settings.trusted_proxies,
     )
     return _Parts(
@@ -202,6 +232,8 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         sessions=sessions,
         telemetry=telemetry,
         tokens=tokens,
+        dispatch=dispatch,
+        webhook_client=webhook_client,
     )
 
 
@@ -246,10 +278,20 @@ async def _prepare_storage(
     tasks.spawn(parts.nodes.renew_forever(), "node-lease")
     tasks.spawn(parts.outcomes.sweep_forever(), "sweeper")
     tasks.spawn(parts.audit.run_forever(), "audit-trail")
+    if parts.dispatch is not None:
+        tasks.spawn(parts.dispatch.run_forever(), "webhook-leases")
+        tasks.spawn(parts.dispatch.follow_forever(), "webhook-news")
 
 
 def _pin_vault(settings: Settings) -> PinVault | None:
     return None if settings.pin_secret is None else PinVault(settings.pin_secret.reveal())
+
+
+def _signing(settings: Settings, client: WebhookClient) -> Signing | None:
+    if settings.webhook_secret is None:
+        return None
+    secrets = SigningSecrets(settings.webhook_secret.reveal())
+    return Signing(secrets=secrets, sender=WebhookSender(secrets, client.post))
 
 
 def _tokens(settings: Settings) -> Tokens | None:

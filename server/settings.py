@@ -15,6 +15,8 @@ from server.domain.protocol import MAX_BATCH_REPORTS
 from server.domain.rates import Rate
 
 _LONGEST_S = 3600
+_LONGEST_WAIT_S = 7 * 24 * 3600
+_MOST_WAITS = 20
 _NUMBERS = {
     "most_locks": (1, 1_000_000),
     "connects_a_second": (1, 10_000),
@@ -152,6 +154,31 @@ class Settings(Struct, frozen=True, kw_only=True):
             "those that were issued are lost."
         ),
     ] = None
+    webhook_secret: Annotated[
+        Secret | None,
+        Meta(
+            description="At least 32 bytes, which seal the secrets that webhooks are signed with. "
+            "Without it there are no webhooks; with another one those that exist need "
+            "`rotate-secret`."
+        ),
+    ] = None
+    webhook_retries_s: Annotated[
+        tuple[float, ...],
+        Meta(
+            description="How long an event that a webhook's receiver did not take waits for each "
+            "further try, with commas."
+        ),
+    ] = (5, 300, 1800, 7200, 18000, 36000, 36000)
+    webhook_timeout_s: Annotated[
+        float, Meta(description="How long a receiver may take to answer, 0.5 to 30.")
+    ] = 10.0
+    webhook_loopback: Annotated[
+        bool,
+        Meta(
+            description="`true`: receivers may be on this very machine, by plain http too. For "
+            "development."
+        ),
+    ] = False
     trusted_proxies: Annotated[
         tuple[Network, ...],
         Meta(
@@ -206,6 +233,8 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
     jwt_secret = env.str("JWT_SECRET", None, validate=[_long_enough, _not_a_public_key])
     session_secret = env.str("SESSION_SECRET", None, validate=_long_enough)
     pin_secret = env.str("PIN_SECRET", None, validate=_long_enough)
+    webhook_secret = env.str("WEBHOOK_SECRET", None, validate=_long_enough)
+    webhook_retries_s = env.list("WEBHOOK_RETRIES_S", [], validate=_waits)
     trusted_proxies = env.list("TRUSTED_PROXIES", [], validate=_networks)
     numbers = {
         name: env.int(name.upper(), getattr(default, name), validate=validate.Range(*bounds))
@@ -244,6 +273,12 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         ),
         "session_secret": _secret(session_secret),
         "pin_secret": _secret(pin_secret),
+        "webhook_secret": _secret(webhook_secret),
+        "webhook_retries_s": tuple(map(float, webhook_retries_s or default.webhook_retries_s)),
+        "webhook_timeout_s": env.float(
+            "WEBHOOK_TIMEOUT_S", default.webhook_timeout_s, validate=validate.Range(0.5, 30)
+        ),
+        "webhook_loopback": env.bool("WEBHOOK_LOOPBACK", default.webhook_loopback),
         "trusted_proxies": tuple(_network(proxy) for proxy in trusted_proxies or ()),
         "log_format": env.str(
             "LOG_FORMAT", default.log_format, validate=validate.OneOf(["pretty", "json"])
@@ -289,6 +324,15 @@ def _a_jwks_url(url: str) -> None:
 def _algorithms(names: list[str]) -> None:
     if not names or not set(names) <= set(Settings().jwt_algorithms):
         raise validate.ValidationError("Must be some of EdDSA, ES256 and RS256.")
+
+
+def _waits(texts: list[str]) -> None:
+    try:
+        good = all(0 < float(text) <= _LONGEST_WAIT_S for text in texts)
+    except ValueError:
+        good = False
+    if not good or len(texts) > _MOST_WAITS:
+        raise validate.ValidationError("Must be at most 20 waits of up to a week, with commas.")
 
 
 def _networks(proxies: list[str]) -> None:

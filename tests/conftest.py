@@ -23,6 +23,7 @@ from server.storage.embedded_mongodb import embedded_mongodb
 from tests.house import House
 
 JWT_SECRET = "a secret for tests, of 32 bytes or more"
+WEBHOOK_SECRET = "another secret for tests, of 32 bytes or more"
 TEST_TIMEOUT_S = 60
 
 
@@ -89,6 +90,10 @@ def settings(database_name: str) -> Settings:
         command_life_s=3.0,
         reports_kept_days=24_000,  # whatever times a test makes up
         jwt_secret=Secret(JWT_SECRET),
+        webhook_secret=Secret(WEBHOOK_SECRET),
+        webhook_loopback=True,
+        webhook_timeout_s=2.0,
+        webhook_retries_s=(0.05, 0.1, 0.2),
     )
 
 

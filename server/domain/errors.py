@@ -64,6 +64,18 @@ class CommandNotFound(NotFound):
     reason = "command_not_found"
 
 
+class WebhookNotFound(NotFound):
+    """The organisation has no such webhook."""
+
+    reason = "webhook_not_found"
+
+
+class DeliveryNotFound(NotFound):
+    """The webhook has no such delivery, or its event is forgotten."""
+
+    reason = "delivery_not_found"
+
+
 class Unauthenticated(LatchkeyError):
     """No credential was given, or it is not (or no longer) good."""
 
@@ -188,6 +200,33 @@ class Overloaded(LatchkeyError):
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__("This server takes no more locks right now. Come back later")
         self.retry_after = retry_after
+
+
+class WebhooksOff(LatchkeyError):
+    """A signing secret is needed, but this server cannot keep any."""
+
+    reason = "webhooks_off"
+
+    def __init__(self) -> None:
+        super().__init__("Webhooks are not set up on this server")
+
+
+class TooManyWebhooks(LatchkeyError):
+    """The organisation has as many webhooks as it may."""
+
+    reason = "too_many_webhooks"
+
+    def __init__(self) -> None:
+        super().__init__("There are as many webhooks as an organisation may have")
+
+
+class DeliveryWaiting(LatchkeyError):
+    """The event is not dealt with yet, or is being sent: it goes out by itself."""
+
+    reason = "delivery_waiting"
+
+    def __init__(self) -> None:
+        super().__init__("This event waits for its next try, or is being sent")
 
 
 class AlreadyExists(LatchkeyError):

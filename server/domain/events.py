@@ -225,6 +225,18 @@ class LockCredentialRotated(EventData, frozen=True, kw_only=True):
     uuid: str
 
 
+class WebhookDisabled(EventData, frozen=True, kw_only=True):
+    """The receiver of a webhook answered an event of this lock with "gone": it gets no more."""
+
+    uuid: str
+    webhook_id: str
+    reason: str
+
+
+EVENT_TYPES = frozenset(kind.__name__ for kind in EventData.__subclasses__())
+"""The names of all events."""
+
+
 class RecordedEvent(Struct, frozen=True, kw_only=True, rename="camel"):
     """An event in its place: ``version`` counts a lock's events from 1, without a gap.
 

@@ -2,16 +2,8 @@
 
 import hashlib
 import hmac
-import secrets
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-_KEY_BYTES = 32
-_NONCE_BYTES = 12
-"""What AES-GCM takes (NIST SP 800-38D). Random ones do for 2³² PINs under one secret."""
+from server.services.seal import Seal, derived_key
 
 
 class PinVault:
@@ -22,8 +14,8 @@ class PinVault:
     """
 
     def __init__(self, secret: str) -> None:
-        self._digest_key = _derived_key(secret, b"latchkey pin digest")
-        self._seal = AESGCM(_derived_key(secret, b"latchkey pin seal"))
+        self._digest_key = derived_key(secret, b"latchkey pin digest")
+        self._seal = Seal(secret, b"latchkey pin seal")
 
     def digest(self, lock_id: int, pin: str) -> str:
         """What a PIN is found by at a lock (HMAC-SHA-256): different at each lock."""
@@ -32,18 +24,8 @@ class PinVault:
 
     def seal(self, key_uuid: str, pin: str) -> bytes:
         """A PIN that only this vault can read, and only as that temp key's."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._seal.encrypt(nonce, pin.encode(), key_uuid.encode())
+        return self._seal.seal(key_uuid, pin)
 
     def unseal(self, key_uuid: str, sealed: bytes) -> str | None:
         """The PIN; None where it was sealed under another secret or for another key."""
-        nonce, text = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        try:
-            return self._seal.decrypt(nonce, text, key_uuid.encode()).decode()
-        except InvalidTag:
-            return None
-
-
-def _derived_key(secret: str, purpose: bytes) -> bytes:
-    derivation = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=purpose)
-    return derivation.derive(secret.encode())
+        return self._seal.unseal(key_uuid, sealed)

@@ -20,6 +20,7 @@ from server.services.pins import Pins
 from server.services.provisioning import Provisioning
 from server.services.sessions import Sessions
 from server.services.temp_keys import TempKeys
+from server.services.webhooks import Webhooks
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -42,4 +43,5 @@ class Services(Struct, frozen=True, kw_only=True):
     provisioning: Provisioning
     sessions: Sessions
     temp_keys: TempKeys
+    webhooks: Webhooks
     trusted_proxies: tuple[Network, ...] = ()

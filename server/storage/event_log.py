@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from pymongo import ReturnDocument, UpdateOne
+from pymongo.read_concern import ReadConcern
 
 from server.domain.events import RecordedEvent
 from server.domain.locks import Lock
@@ -28,6 +29,9 @@ class EventLog:
         self._client = database.client
         self._events = database["events"]
         self._counters = database["counters"]
+        # A place that a lost primary gave and no other node has may be given to another event,
+        # behind the back of whoever went on after it. So readers see only what is settled.
+        self._settled = self._events.with_options(read_concern=ReadConcern("majority"))
 
     async def count_of_lock(self, lock_id: int, org_id: str) -> int:
         """How many events a lock has had in this organisation."""
@@ -81,8 +85,28 @@ class EventLog:
             ]
         if kind is not None:
             wanted["type"] = kind
-        cursor = self._events.find(wanted).sort("position", 1).limit(limit)
+        cursor = self._settled.find(wanted).sort("position", 1).limit(limit)
         return [_events.read(document) async for document in cursor]
+
+    async def list_of_lock_in_order(
+        self, lock_id: int, org_id: str, after: int, up_to: int, limit: int
+    ) -> list[RecordedEvent]:
+        """A lock's events in this organisation with places after ``after``, to ``up_to``."""
+        wanted = {"lockId": lock_id, "orgId": org_id, "position": {"$gt": after, "$lte": up_to}}
+        cursor = self._settled.find(wanted).sort("position", 1).limit(limit)
+        return [_events.read(document) async for document in cursor]
+
+    async def newest_place(self) -> int:
+        """The place of the newest event that has one; 0 where there is none."""
+        newest = await self._settled.find_one({}, {"position": 1}, sort=[("position", -1)])
+        return 0 if newest is None else newest["position"]
+
+    async def organizations_after(self, after: int, limit: int) -> tuple[set[str], int]:
+        """Whose events have the next places after ``after``, and the last of these places."""
+        cursor = self._settled.find({"position": {"$gt": after}}, {"orgId": 1, "position": 1})
+        found = [document async for document in cursor.sort("position", 1).limit(limit)]
+        last = found[-1]["position"] if found else after
+        return {document["orgId"] for document in found}, last
 
     async def place(self, limit: int) -> int:
         """Give the next places to events that have none; a lock's keep the order of versions.

@@ -78,6 +78,12 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("lockId", ASCENDING), ("receivedAt", DESCENDING), ("seq", DESCENDING)]),
         IndexModel([("untold", ASCENDING)], partialFilterExpression={"untold": True}),
     ],
+    "webhooks": [IndexModel([("orgId", ASCENDING), ("createdAt", ASCENDING)])],
+    "webhookLags": [IndexModel([("webhookId", ASCENDING)])],
+    "deliveries": [
+        IndexModel([("webhookId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("forgetAt", ASCENDING)], expireAfterSeconds=0),
+    ],
     "apiKeys": [IndexModel([("digest", ASCENDING)], unique=True)],
 }
 

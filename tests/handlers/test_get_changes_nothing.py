@@ -11,6 +11,7 @@ from handlers.routes import ROUTES
 from server import clock
 from server.domain.commands import CommandState, OpenCommand
 from server.domain.temp_keys import Claim
+from server.domain.webhooks import NewWebhook, WebhookStatus, WebhookUpdate
 from server.storage.command_store import CommandStore
 from server.storage.mongo import Database
 from server.storage.temp_key_store import TempKeyStore
@@ -41,6 +42,11 @@ async def everything_is_told(database: Database) -> bool:
         await database["events"].count_documents({"position": {"$in": [None, 0]}}),
     ]
     return not any(waiting)
+
+
+async def nothing_is_delivered(database: Database) -> bool:
+    """Whether no node works for a webhook: one that does writes down how far it has come."""
+    return await database["webhooks"].count_documents({"lease": {"$exists": True}}) == 0
 
 
 async def furnish(house: House, database: Database) -> dict[str, str]:
@@ -80,12 +86,18 @@ async def furnish(house: House, database: Database) -> dict[str, str]:
         expires_at=under_way.expires_at,
     )
     await TempKeyStore(database).claim_use(key.uuid, claim)
+    wanted = NewWebhook(url="http://127.0.0.1:9/", events=["*"])
+    webhook = (await house.services.webhooks.create(house.operator, wanted)).webhook
+    off = WebhookUpdate(status=WebhookStatus.DISABLED)
+    await house.services.webhooks.update(house.operator, webhook.id, off)
     await until(lambda: everything_is_told(database))
+    await until(lambda: nothing_is_delivered(database))
     return {
         "{key_uuid}": key.uuid,
         "{lock_id}": str(lock.lock_id),
         "{door_id}": "1",
         "{command_id}": "done",
+        "{webhook_id}": webhook.id,
     }
 
 

@@ -10,12 +10,18 @@ from msgspec import Struct
 
 from handlers.routes import ROUTES
 from server import clock
+from server.domain.events import RecordedEvent
 from server.domain.secrets import new_uuid
 from server.domain.times import wire_time
+from server.domain.webhooks import Attempt, DeliveryState, NewWebhook, delivery_of
 from server.services.registry import Services
+from server.storage.delivery_store import DeliveryStore
+from server.storage.mongo import Database
 from tests.handlers.asking import token_of
-from tests.house import House, Page
+from tests.house import House, Page, until
 
+NOWHERE = "http://127.0.0.1:9/"
+"""A receiver that does not listen."""
 CALLERS = (
     "anonymous",
     "guest",
@@ -46,6 +52,8 @@ LEGACY_KEY = {"tempKeyUuid": "$new", "accessMode": "public", **_window()}
 
 MANAGED = "401 404 404 404 200 200 200"
 """What belongs to an organisation, and to the owner of its lock."""
+ORGANISATIONS = "401 403 404 403 403 200 403"
+"""What belongs to an organisation, and is of no use to owners of locks."""
 OWN_LIST = "401 200 200 200 200 200 200"
 """A list that shows each caller its own."""
 ANYBODY = "200 200 200 200 200 200 200"
@@ -121,6 +129,15 @@ ROWS = [
     Row("POST", "/locks/{lock_id}/SetOrganization", MANAGED, {"orgId": "$org"}),
     # PINs are off in these tests, for everybody.
     Row("POST", "/locks/{lock_id}/open-with-pin", "503 503 503 503 503 503 503", {"pin": "000000"}),
+    Row("GET", "/webhooks", "401 403 200 403 403 200 403"),
+    Row("POST", "/webhooks", "401 403 201 403 403 201 403", {"url": NOWHERE, "events": ["*"]}),
+    Row("GET", "/webhooks/{webhook_id}", ORGANISATIONS),
+    Row("PATCH", "/webhooks/{webhook_id}", ORGANISATIONS, {"events": ["*"]}),
+    Row("POST", "/webhooks/{webhook_id}/rotate-secret", ORGANISATIONS, {}),
+    Row("POST", "/webhooks/{webhook_id}/test", ORGANISATIONS),
+    Row("GET", "/webhooks/{webhook_id}/deliveries", ORGANISATIONS),
+    Row("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", ORGANISATIONS),
+    Row("DELETE", "/webhooks/{webhook_id}", ORGANISATIONS),
     Row("POST", "/session", "401 401 401 401 401 401 401", {"token": "no token"}),
     Row("DELETE", "/session", "204 204 204 204 204 204 204"),
     Row("GET", "/health", ANYBODY),
@@ -141,9 +158,9 @@ def test_no_method_of_any_route_is_without_an_expectation() -> None:
 
 @pytest.mark.parametrize("caller", CALLERS)
 async def test_each_caller_may_do_what_the_table_says(
-    house: House, services: Services, caller: str
+    house: House, services: Services, database: Database, caller: str
 ) -> None:
-    names = await _furnish(house, services)
+    names = await _furnish(house, services, database)
     headers = await _credentials(house, services, caller)
     answered: dict[str, int] = {}
     for row in ROWS:
@@ -154,23 +171,36 @@ async def test_each_caller_may_do_what_the_table_says(
     assert answered == expected
 
 
-async def _furnish(house: House, services: Services) -> dict[str, str]:
+async def _furnish(house: House, services: Services, database: Database) -> dict[str, str]:
     """A lock that ann owns, two keys to it and a command; what they are called."""
     lock = await house.lock()
     await house.manage("POST", f"/locks/{lock.lock_id}/SetOwner", {"userId": "ann"})
     key, spare = await house.key(lock), await house.key(lock)
     tapped = await house.tap_open(key)
+    wanted = NewWebhook(url=NOWHERE, events=["KeyWriteRequested"])
+    webhook = (await services.webhooks.create(house.operator, wanted)).webhook
+    event = await until(lambda: _an_event(house))
+    now = clock.now()
+    line = delivery_of(webhook, event, DeliveryState.FAILED, now)
+    await DeliveryStore(database).record(line, Attempt(at=now, ms=1))
     return {
         "lock_id": str(lock.lock_id),
         "key_uuid": key.uuid,
         "door_id": "1",
         "command_id": tapped.location.rpartition("command=")[2],
+        "webhook_id": webhook.id,
+        "delivery_id": line.id,
         "$lock": str(lock.lock_id),
         "$lockUuid": key.doors[0].lock_uuid,
         "$key": key.uuid,
         "$spare": spare.uuid,
         "$org": house.organization.id,
     }
+
+
+async def _an_event(house: House) -> RecordedEvent | None:
+    events = await house.services.lock_queries.events_in_order(house.operator, 0, 1, None, None)
+    return events[0] if events else None
 
 
 async def _credentials(house: House, services: Services, caller: str) -> dict[str, str]:

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.service_manager": set(),
     "server.settings": {"server.domain"},
     "server.tls": {"server.settings"},
+    "server.webhook_client": {"server.domain", "server.__version__"},
     # Where they are put together
     "server.app": {
         "handlers",
@@ -51,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.domain",
         "server.logs",
         "server.settings",
+        "server.webhook_client",
     },
     "server.reference": {"handlers.base", "server.domain", "server.settings"},
     "server.shell": {
@@ -95,8 +97,15 @@ ONLY_IN: dict[str, set[str]] = {
     "motor": {"server.storage", "server.app"},
     "pymongo": {"server.storage", "server.app"},
     "bson": {"server.storage", "server.app"},
-    "tornado": {"handlers", "server.app", "server.listening", "server.logs"},
+    "tornado": {
+        "handlers",
+        "server.app",
+        "server.listening",
+        "server.logs",
+        "server.webhook_client",
+    },
     "jwt": {"server.services"},
+    "standardwebhooks": {"server.services"},
     "environs": {"server.settings"},
     "websockets": {"simulator"},
 }
