@@ -2,8 +2,9 @@
 
 Read ``lock`` and ``commands`` first: they are the protocol's rules without a
 socket. ``clock``, ``report_queue`` and ``command_ring`` are what they stand
-on, ``connection`` and ``uplink`` the way to the server, and ``simulated_lock``
-puts one lock together.
+on, ``connection`` and ``uplink`` the way to the server, and ``powered_lock``
+puts one lock together. ``simulated_lock`` adds what tests do to it, ``fleet`` and
+``enrolment`` make many.
 """
 
 from simulator.door import DoorTimes

@@ -25,7 +25,7 @@ from simulator.enrolment import Enrolment
 from simulator.faults import Faults
 from simulator.fleet import FleetMember, build_locks, read_fleet, run_fleet
 from simulator.options import LockOptions
-from simulator.simulated_lock import SimulatedLock
+from simulator.powered_lock import PoweredLock
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def _run(locks: list[SimulatedLock]) -> None:
+async def _run(locks: list[PoweredLock]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

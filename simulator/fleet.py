@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from simulator.faults import Faults
 from simulator.options import LockOptions
-from simulator.simulated_lock import SimulatedLock
+from simulator.powered_lock import PoweredLock
 
 _STARTS_A_SECOND = 100
 
@@ -61,14 +61,14 @@ def read_fleet(path: str) -> list[FleetMember]:
 
 def build_locks(
     members: Sequence[FleetMember], url: str, state_dir: Path, options: LockOptions
-) -> list[SimulatedLock]:
+) -> list[PoweredLock]:
     """Make the locks; what a member says of itself goes before ``options``.
 
     Raises:
         ValueError: a member's faults or the address make no sense.
     """
     return [
-        SimulatedLock(member.lock_id, url, member.token, state_dir, _options_of(member, options))
+        PoweredLock(member.lock_id, url, member.token, state_dir, _options_of(member, options))
         for member in members
     ]
 
@@ -85,7 +85,7 @@ def _options_of(member: FleetMember, options: LockOptions) -> LockOptions:
     )
 
 
-async def run_fleet(locks: Sequence[SimulatedLock], stop: asyncio.Event) -> None:
+async def run_fleet(locks: Sequence[PoweredLock], stop: asyncio.Event) -> None:
     """Switch all locks on, one after the other, and off again, once ``stop`` is set.
 
     Raises:

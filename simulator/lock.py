@@ -38,7 +38,7 @@ from simulator.sensors import Reading
 
 FIRMWARE = "1.0.0"
 MODEL = "latchkey-simulator"
-CAPABILITIES = ["open", "batch", "time"]
+CAPABILITIES = ["open"]
 
 _PROTOCOL_BROKEN = (CloseCode.UNSUPPORTED_DATA, CloseCode.TOO_BIG, CloseCode.BROKEN_FRAME)
 

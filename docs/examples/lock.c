@@ -33,7 +33,7 @@ enum { COMMANDS = 64, EVENTS = 8, FRAME = 65536, HOUR_MS = 3600000 };
 static struct {
     char epoch[17];
     int64_t last_seq;
-    struct { char id[65], status[9], reason[9]; int64_t at; bool told; } commands[COMMANDS];
+    struct { char id[65], status[9], reason[16]; int64_t at; bool told; } commands[COMMANDS];
     int next_command;
     struct { int64_t seq, at; char command_id[65]; } events[EVENTS];
     int event_count;
@@ -321,13 +321,13 @@ static bool obey(const char *frame) {
             flash.commands[slot].told = false;
             return tell();
         }
-    const char *reason = strcmp(action, "open") ? "action" : reason_to_refuse(session, expires_at);
+    const char *reason = strcmp(action, "open") ? "unknown_action" : reason_to_refuse(session, expires_at);
     int slot = flash.next_command;
     flash.next_command = (slot + 1) % COMMANDS;
     memset(&flash.commands[slot], 0, sizeof flash.commands[slot]);
     memcpy(flash.commands[slot].id, id, sizeof id);
     if (reason == NULL && !settle(slot, "accepted", "")) reason = "storage";
-    if (reason == NULL && !say_result(slot)) return false; /* as good as a power cut: see main */
+    if (reason == NULL && !say_result(slot)) reason = "stale"; /* nobody is there to hear of it */
     if (reason == NULL) reason = reason_to_refuse(session, expires_at); /* flash can be slow */
     if (reason != NULL) {
         settle(slot, "refused", reason);
