@@ -121,7 +121,8 @@ static void take_time(int64_t asked, const char *text) {
 
 static int sock = -1;
 static int64_t heard_ms;
-static int close_code;
+static int close_code, named_wait_s; /* of the connection that ended last */
+static bool refused;
 
 static bool send_all(const void *bytes, size_t count) {
     for (const char *at = bytes; count > 0;) {
@@ -181,7 +182,12 @@ static bool hear(char message[FRAME + 1]) {
             if (head[0] & 0x80) return true;
             break;
         case 8:
-            if (size >= 2) close_code = (uint8_t)payload[0] << 8 | (uint8_t)payload[1];
+            payload[size] = 0;
+            if (size >= 2) {
+                close_code = (uint8_t)payload[0] << 8 | (uint8_t)payload[1];
+                char *number = strpbrk(payload + 2, "0123456789");
+                if (close_code == 1013 && number != NULL) named_wait_s = atoi(number);
+            }
             send_frame(8, payload, size < 2 ? 0 : 2);
             return false;
         case 9:
@@ -225,9 +231,9 @@ static bool dial(const char *host, const char *port, const char *lock_id, const 
         answer[++got] = 0;
         if (got >= 4 && memcmp(answer + got - 4, "\r\n\r\n", 4) == 0) {
             /* The answer's Sec-WebSocket-Accept proves only that no cache gave it: TLS proves more. */
-            bool upgraded = strncmp(answer, "HTTP/1.1 101", 12) == 0;
-            if (!upgraded) fprintf(stderr, "refused: %.12s\n", answer);
-            return upgraded;
+            refused = strncmp(answer, "HTTP/1.1 101", 12) != 0;
+            if (refused) fprintf(stderr, "refused: %.12s\n", answer);
+            return !refused;
         }
     }
     return false;
@@ -407,15 +413,18 @@ int main(int argc, char **argv) {
     for (int tries = 0;; tries++) {
         uint32_t chance;
         int64_t began = boot_ms();
-        close_code = 0;
+        close_code = named_wait_s = 0;
         session_id[0] = 0;
+        refused = false;
         if (dial(argv[1], argv[2], argv[3], token)) live();
         if (sock >= 0) close(sock);
         if (close_code == 4000 || close_code == 4001) return 0; /* superseded, revoked */
         if (boot_ms() - began > 30000) tries = 0; /* that one was good */
-        uint32_t limit_ms = close_code == 1001 || close_code == 1012 ? 30000 : 1000u << (tries < 6 ? tries : 6);
+        if (refused) tries = 6; /* a credential does not get better by asking often */
+        uint32_t limit_ms = tries < 6 ? 1000u << tries : 60000;
+        if (close_code == 1001 || close_code == 1012) limit_ms = 30000;
         random_bytes(&chance, sizeof chance);
-        uint32_t wait_ms = chance % (limit_ms < 60000 ? limit_ms : 60000);
+        uint32_t wait_ms = (uint32_t)(named_wait_s < 600 ? named_wait_s : 600) * 1000 + chance % limit_ms;
         nanosleep(&(struct timespec){wait_ms / 1000, wait_ms % 1000 * 1000000L}, NULL);
     }
 }
