@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from server import clock
 from server.bus.base import Bus
 from server.domain.commands import OpenCommand, command_id, command_of, new_attempt
-from server.domain.errors import CommandNotFound, LockOffline
+from server.domain.errors import CommandNotFound, DoorNeedsCode, GuestNotAllowed, LockOffline
 from server.domain.organizations import Guest, Scope
 from server.domain.temp_keys import (
     Claim,
@@ -81,9 +81,13 @@ class Opening:
             StorageUnavailable: MongoDB is away; if a use was taken, it is given back later.
         """
         key = await self._keys.find(key_uuid)
-        door = key.first_door_to_slide() if door_id is None else key.door(door_id)
-        check_guest(key, guest)
-        check_door_opens_by_tap(door)
+        try:
+            door = key.first_door_to_slide() if door_id is None else key.door(door_id)
+            check_guest(key, guest)
+            check_door_opens_by_tap(door)
+        except (GuestNotAllowed, DoorNeedsCode):
+            check_key(key, clock.now())  # what is wrong with the key itself is told first
+            raise
         if attempt:
             earlier = await self._earlier(command_id(key.uuid, door.id, attempt))
             if earlier is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import msgspec
 
+from server.domain.organizations import Organization
 from tests.conftest import JWT_SECRET
 from tests.house import House, Page
 
@@ -49,9 +50,12 @@ async def walk(house: House, url: str | None, name: str) -> list[dict[str, Any]]
 class Callers:
     """Everybody who may ask, by name; each asks with credentials of its own."""
 
-    def __init__(self, house: House, headers: Mapping[str, dict[str, str]]) -> None:
+    def __init__(
+        self, house: House, other: Organization, headers: Mapping[str, dict[str, str]]
+    ) -> None:
         self._house = house
         self._headers = headers
+        self.other_organization = other
 
     @classmethod
     async def of(cls, house: House) -> "Callers":
@@ -60,6 +64,7 @@ class Callers:
         other = await provisioning.create_organization("Other house")
         return cls(
             house,
+            other,
             {
                 "organisation": {"X_API_Key": house.api_key},
                 "other organisation": {"X_API_Key": await provisioning.issue_api_key(other.id)},
@@ -70,9 +75,12 @@ class Callers:
             },
         )
 
-    async def ask(self, who: str, method: str, path: str, body: Any = None) -> Page:
+    async def ask(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Page:
         """Ask as ``who``; a body is sent as JSON, unless it is bytes."""
         encoded = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         return await self._house.fetch(
-            path, method, encoded, Content_Type="application/json", **self._headers[who]
+            path,
+            method,
+            encoded,
+            **{"Content_Type": "application/json"} | self._headers[who] | headers,
         )

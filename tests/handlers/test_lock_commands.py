@@ -1,4 +1,4 @@
-"""Commands on locks over HTTP: every row of the contract, by a real server and database."""
+"""Commands on locks over HTTP, beyond the rows of the contract's table."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -44,52 +44,6 @@ def lock(io_loop: IOLoop, house: House) -> AtLock:
 
 
 # The command reply
-
-
-ADA = {"name": "Ada", "email": "ada@example.org", "phoneNumber": "+48123456789", "userId": "ada"}
-
-EVENTS = [
-    ("AddKey", {"keyUuid": "fob", "keyIndexNumber": 3, "userId": "ada"}, "KeyAdded",
-     {"keyUuid": "fob", "keyIndexNumber": 3, "userId": "ada"}),
-    ("AddKey", {"keyUuid": "fob"}, "KeyAdded", {"keyUuid": "fob"}),
-    ("AddResident", ADA, "ResidentAdded",
-     {"userId": "ada", "name": "Ada", "email": "ada@example.org"}),
-    ("SetOwner", {"userId": "ada"}, "OwnerSet", {"userId": "ada"}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("command", "body", "event", "fields"), EVENTS)
-async def test_a_command_answers_with_its_event(
-    lock: AtLock, command: str, body: dict[str, Any], event: str, fields: dict[str, Any]
-):
-    before = (await lock.details())["version"]
-    reply = await lock.reply(command, **body)
-    data = reply["event"]["data"]
-    about = {name: data.pop(name) for name in ("lockId", "uuid", "timestamp")}
-    assert (about["lockId"], about["uuid"]) == (lock.lock_id, (await lock.details())["uuid"])
-    assert about["timestamp"].endswith("Z")
-    assert (reply["event"]["type"], data) == (event, fields)
-    assert (reply["success"], reply["aggregateId"]) == (True, str(lock.lock_id))
-    assert reply["version"] == before + 1 == (await lock.details())["version"]
-
-
-@pytest.mark.parametrize(
-    ("command", "body"),
-    [(command, body) for command, body, _, _ in EVENTS]
-    + [
-        ("RemoveKey", {"keyUuid": "not there"}),
-        ("RemoveKey", {"keyIndexNumber": 99}),
-        ("RemoveResident", {"email": "nobody@example.org"}),
-    ],
-)
-async def test_a_command_that_changes_nothing_has_no_event(
-    lock: AtLock, command: str, body: dict[str, Any]
-):
-    await lock.do(command, **body)
-    version = (await lock.details())["version"]
-    reply = await lock.reply(command, **body)
-    assert reply["event"] is None
-    assert reply["version"] == version
 
 
 async def test_fifty_commands_at_once_leave_no_gap_and_lose_nothing(lock: AtLock):
@@ -198,25 +152,6 @@ async def test_many_keys_are_added_at_once(lock: AtLock):
     assert details["version"] >= 30
 
 
-# Residents
-
-
-async def test_a_resident_is_answered_with_the_email_address(lock: AtLock):
-    assert (await lock.reply("AddResident", **ADA))["email"] == "ada@example.org"
-    removed = await lock.reply("RemoveResident", phoneNumber="0048123456789")
-    assert removed["email"] == "ada@example.org"
-    assert removed["event"]["type"] == "ResidentRemoved"
-    assert removed["event"]["data"]["userId"] == "ada"
-    assert (await lock.details())["residents"] == []
-
-
-async def test_a_resident_without_an_email_address_is_answered_without_one(lock: AtLock):
-    reply = await lock.reply("AddResident", name="Bob", phoneNumber="+48123456780")
-    assert "email" not in reply
-    assert "email" not in reply["event"]["data"]
-    assert reply["event"]["data"]["userId"]
-
-
 # What is refused
 
 
@@ -240,43 +175,6 @@ async def test_a_body_that_means_nothing_is_refused_and_changes_nothing(
     assert (error["success"], error["error"], error["code"]) == (False, "Bad Request", 400)
     assert error["message"]
     assert (await lock.details())["version"] == version
-
-
-ALL = {
-    "OpenLock": {},
-    "AddKey": {"keyUuid": "fob"},
-    "RemoveKey": {"keyUuid": "fob"},
-    "WriteKey": {"keyUuid": "fob"},
-    "BulkAddKeys": {"keys": [{"keyUuid": "fob"}]},
-    "AddResident": ADA,
-    "RemoveResident": {"userId": "ada"},
-    "SetOwner": {"userId": "ada"},
-    "SetOrganization": {"orgId": "x"},
-    "ChangeLockUuid": {"newUuid": UUID_2},
-}
-
-
-@pytest.mark.parametrize("command", ALL)
-async def test_a_command_is_not_for_everybody(
-    callers: Callers, house: House, lock: AtLock, command: str
-):
-    path = f"/locks/{lock.lock_id}/{command}"
-    for who, expected in (
-        ("nobody", 401),
-        ("other organisation", 404),
-        ("other owner", 404),
-        ("owner", 404),
-    ):
-        page = await callers.ask(who, "POST", path, ALL[command])
-        assert page.status == expected, who
-    missing = await callers.ask("super", "POST", f"/locks/999999/{command}", ALL[command])
-    assert missing.status == 404
-
-
-@pytest.mark.parametrize("who", ["nobody", "other organisation"])
-async def test_opening_is_refused_without_a_body(callers: Callers, lock: AtLock, who: str):
-    page = await callers.ask(who, "POST", f"/locks/{lock.lock_id}/OpenLock", {})
-    assert page.response.body == b""
 
 
 async def test_the_owner_manages_the_lock_as_the_organisation_does(callers: Callers, lock: AtLock):

@@ -1,4 +1,4 @@
-"""What the API's own queries tell of a lock: every row of the contract."""
+"""What the API's own queries tell of a lock, beyond the rows of the contract's table."""
 
 import asyncio
 from typing import Any
@@ -200,27 +200,6 @@ async def test_a_query_is_for_those_who_manage_the_lock(callers: Callers, query:
     ):
         page = await callers.ask(who, "GET", f"/locks/{LOCK}/{query}")
         assert page.status == expected, who
-
-
-@pytest.mark.parametrize("query", ["basic-info", "details", "residents"])
-async def test_a_lock_that_is_not_there_is_said_in_the_apis_own_way(house: House, query: str):
-    page = await house.manage("GET", f"/locks/999/{query}")
-    said = "The requested resource was not found"
-    assert page.status == 404
-    assert page.json() == {
-        "success": False,
-        "error": "Not Found",
-        "message": said,
-        "code": 404,
-        "reason": "lock_not_found",
-        "errors": [{"code": 404, "message": said}],
-    }
-
-
-async def test_the_events_of_a_lock_that_is_not_there_are_a_plain_error(house: House):
-    page = await house.manage("GET", "/locks/999/events")
-    assert page.status == 404
-    assert "errors" not in page.json()
 
 
 # What is told of a lock's own doings
