@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _MOST_HTTP_BODY_BYTES = 16 * 1024 * 1024
 _BODY_WITHIN_S = 30.0
+_ANSWERS_WITHIN_S = 5.0
 
 
 class _CannotListen(Exception):
@@ -86,7 +87,8 @@ async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
         await stop.wait()
         log.info("stopping")
         service_manager.tell("STOPPING=1")
-        server.stop()
+        await services.drain.run()
+        await server.finish(_ANSWERS_WITHIN_S)
     watchdog.cancel()
     if unfit:
         raise unfit[0]

@@ -27,6 +27,7 @@ from server.services.audit import AuditTrail
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
 from server.services.credential_changes import CredentialChanges
+from server.services.drain import Drain
 from server.services.fleet_feed import FleetFeed
 from server.services.guesses import Guesses
 from server.services.guest_sessions import GuestSessions
@@ -45,7 +46,7 @@ from server.services.pin_vault import PinVault
 from server.services.pins import Pins, PinStores
 from server.services.provisioning import Provisioning
 from server.services.registry import Services
-from server.services.sessions import SessionLimits, Sessions
+from server.services.sessions import Farewell, SessionLimits, Sessions
 from server.services.tasks import Tasks
 from server.services.telemetry import TelemetryWriter
 from server.services.temp_keys import TempKeys
@@ -76,7 +77,7 @@ from server.webhook_client import WebhookClient
 log = structlog.get_logger(__name__)
 
 _ROOT = Path(__file__).resolve().parent.parent
-_DRAIN_WITHIN_S = 10.0
+_FLUSH_WITHIN_S = 5.0
 _STORAGE_RETRY_S = 1.0
 _FETCH_WITHIN_S = 5.0
 _MOST_DOCUMENT_BYTES = 256 * 1024
@@ -119,12 +120,10 @@ async def open_services(
     try:
         yield parts.services
     finally:
-        parts.services.health.begin_drain()
-        parts.services.fleet_feed.end_all()
-        await parts.sessions.drain(_DRAIN_WITHIN_S)
-        await parts.telemetry.flush(_DRAIN_WITHIN_S)
+        await parts.services.drain.run()
+        await parts.telemetry.flush(_FLUSH_WITHIN_S)
         if parts.dispatch is not None:
-            await parts.dispatch.stop(_DRAIN_WITHIN_S)
+            await parts.dispatch.stop(_FLUSH_WITHIN_S)
         await tasks.cancel()
         await parts.nodes.leave()
         await _close(parts, client)
@@ -202,14 +201,20 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     dispatch = None
     if signing is not None:
         dispatch = WebhookDispatch(node_id, delivery_stores, signing.sender, delivery_policy)
+    admission = Admission(admission_limits)
+    confirmations = Confirmations(temp_keys, outcomes, bus)
+    fleet_feed = FleetFeed(LockWatch(database), locks, event_log)
+    health = HealthCheck(partial(mongo.ping, database), locks, sessions)
+    farewell = Farewell(a_second=settings.connects_a_second, window_s=settings.drain_window_s)
     services = Services(
-        admission=Admission(admission_limits),
+        admission=admission,
         auth=Auth(organizations, credentials, guest_sessions, tokens),
-        confirmations=Confirmations(temp_keys, outcomes, bus),
+        confirmations=confirmations,
         credential_changes=CredentialChanges(credentials, locks, events, sessions),
-        fleet_feed=FleetFeed(LockWatch(database), locks, event_log),
+        drain=Drain(health, admission, sessions, confirmations, fleet_feed, farewell),
+        fleet_feed=fleet_feed,
         guesses=guesses,
-        health=HealthCheck(partial(mongo.ping, database), locks, sessions),
+        health=health,
         legacy_temp_keys=LegacyTempKeys(temp_keys, keys, locks, events),
         lock_commands=LockCommands(locks, states, organizations, events, sessions),
         lock_queries=LockQueries(locks, commands, reports, event_log),

@@ -107,6 +107,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "back, so that guests are served meanwhile."
         ),
     ] = 100
+    drain_window_s: Annotated[
+        float,
+        Meta(
+            description="Over how long locks are sent away at most when the server stops; as many "
+            "a second as may connect, so a few are gone at once."
+        ),
+    ] = 10.0
     frames_a_second: Annotated[
         int, Meta(description="How many frames a lock may send in the long run.")
     ] = 20
@@ -261,6 +268,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "heartbeat_s": env.float("HEARTBEAT_S", default.heartbeat_s, validate=a_time),
         "offline_after_s": env.float("OFFLINE_AFTER_S", default.offline_after_s, validate=a_time),
         "hello_within_s": env.float("HELLO_WITHIN_S", default.hello_within_s, validate=a_time),
+        "drain_window_s": env.float("DRAIN_WINDOW_S", default.drain_window_s, validate=a_time),
         "command_life_s": env.float(
             "COMMAND_LIFE_S", default.command_life_s, validate=validate.Range(3, 15)
         ),

@@ -39,6 +39,11 @@ class Confirmations:
         self._keys = keys
         self._outcomes = outcomes
         self._bus = bus
+        self._ending = False
+
+    def end_all(self) -> None:
+        """End whatever is being followed, within two seconds, and follow nothing new for long."""
+        self._ending = True
 
     async def find(
         self, key_uuid: str, guest: Guest, door_id: int | None, command_id: str | None
@@ -65,6 +70,8 @@ class Confirmations:
     ) -> AsyncIterator[Confirmation]:
         """One opening at each of its changes, until it is final or ``within_s`` seconds are over.
 
+        It ends with ``end_all`` as well.
+
         Raises as ``find`` does.
         """
         loop = asyncio.get_running_loop()
@@ -72,7 +79,7 @@ class Confirmations:
         with self._bus.watch(command_id) as changes:
             told = await self.find(key_uuid, guest, door_id, command_id)
             yield told
-            while not told.is_final and loop.time() < deadline:
+            while not (told.is_final or self._ending) and loop.time() < deadline:
                 await changes.wait(_LOOK_AGAIN_AFTER_S)
                 found = await self.find(key_uuid, guest, door_id, command_id)
                 if found.command != told.command or found.lock != told.lock:

@@ -223,6 +223,10 @@ class LockSession:
         """Take a command to the lock; see ``SessionCommands.open``."""
         return await self._commands.open(command)
 
+    async def wait_until_idle(self, within_s: float) -> None:
+        """Wait for the lock's answer; see ``SessionCommands.wait_until_idle``."""
+        await self._commands.wait_until_idle(within_s)
+
     def send_key(self, action: KeyAction, key: StoredKey) -> None:
         """Tell the lock of a physical key; see ``SessionKeys.send``."""
         self._keys.send(action, key)

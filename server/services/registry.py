@@ -7,6 +7,7 @@ from server.services.admission import Admission
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
 from server.services.credential_changes import CredentialChanges
+from server.services.drain import Drain
 from server.services.fleet_feed import FleetFeed
 from server.services.guesses import Guesses
 from server.services.health import HealthCheck
@@ -30,6 +31,7 @@ class Services(Struct, frozen=True, kw_only=True):
     auth: Auth
     confirmations: Confirmations
     credential_changes: CredentialChanges
+    drain: Drain
     fleet_feed: FleetFeed
     guesses: Guesses
     health: HealthCheck

@@ -16,6 +16,8 @@ from server.storage.command_store import CommandStore
 
 log = structlog.get_logger(__name__)
 
+_LOOK_AGAIN_AFTER_S = 0.02
+
 
 class SessionCommands:
     """Takes commands to the lock of one session."""
@@ -56,7 +58,7 @@ class SessionCommands:
             async with same.sending:
                 pass  # whoever asked for it first is just recording it
         busy = self._in_hand
-        if busy is not None and asyncio.get_running_loop().time() < busy.answer_due_at:
+        if busy is not None and busy.may_be_answered():
             if busy.command_id != command.id:
                 await self._outcomes.refuse_unsent(command, RefusalReason.BUSY)
             return await self._outcomes.find(command.id)
@@ -78,6 +80,15 @@ class SessionCommands:
                 # lock's own word, completes it.
                 log.warning("step_not_recorded", command=command.id, state=state.value)
                 return command
+
+    async def wait_until_idle(self, within_s: float) -> None:
+        """Wait until the lock has answered its command, or will not any more, but not longer."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + within_s
+        while self._in_hand is not None and self._in_hand.may_be_answered():
+            if loop.time() >= give_up_at:
+                return
+            await asyncio.sleep(_LOOK_AGAIN_AFTER_S)
 
     async def settle(self, command_id: str, state: CommandState, reason: str | None) -> None:
         """Record what the lock says became of a command.
@@ -128,8 +139,12 @@ class _InHand:
         self._loop = asyncio.get_running_loop()
         life = command.expires_at - clock.now()
         self._over_at = self._loop.time() + life.total_seconds()
-        self.answer_due_at = self._over_at + ANSWER_GRACE.total_seconds()
+        self._answer_due_at = self._over_at + ANSWER_GRACE.total_seconds()
 
     def is_over(self) -> bool:
         """Whether the command's life is over, by the clock that nobody sets."""
         return self._loop.time() >= self._over_at
+
+    def may_be_answered(self) -> bool:
+        """Whether the lock may still say what became of it before that is unconfirmed."""
+        return self._loop.time() < self._answer_due_at

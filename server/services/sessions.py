@@ -34,6 +34,19 @@ class SessionLimits(Struct, frozen=True, kw_only=True):
     frames: Rate
 
 
+class Farewell(Struct, frozen=True, kw_only=True):
+    """How the locks are sent away: so many a second, faster where ``window_s`` is too short.
+
+    ``openings_within_s`` is how long openings in flight may take, ``recorded_within_s`` how
+    long it may take to record that the locks are offline.
+    """
+
+    a_second: float
+    window_s: float
+    openings_within_s: float = 10.0
+    recorded_within_s: float = 5.0
+
+
 class Sessions:
     """The live sessions of this node, at most one per lock."""
 
@@ -80,6 +93,8 @@ class Sessions:
         """Begin a session on an authenticated connection; ``hello`` makes the lock online."""
         session = LockSession(lock, channel, self._parts)
         self._connected.add(session)
+        if self._draining:
+            session.close(CloseCode.RESTART, "server restarts")
         return session
 
     def disconnect(self, session: LockSession) -> None:
@@ -113,20 +128,34 @@ class Sessions:
             session.close(CloseCode.CREDENTIAL_REVOKED, "credential revoked")
             self._detach(session, OfflineReason.CREDENTIAL_REVOKED)
 
-    async def drain(self, within_s: float) -> None:
+    async def drain(self, farewell: Farewell) -> None:
         """Send every lock away to reconnect elsewhere, and record that they are offline.
 
-        What is not recorded ``within_s`` seconds from now is left to the node's lease.
+        They go one by one, each when it has answered the command it has in hand. What is not
+        recorded in time is left to the node's lease.
         """
         self._draining = True
-        for session in list(self._connected):
-            session.close(CloseCode.RESTART, "server restarts")
-            self._detach(session, OfflineReason.DRAINED)
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + within_s
+        began = loop.time()
+        goodbyes = Tasks()
+        leaving = [session for session in self._connected if not session.ended]
+        pause_s = min(1 / farewell.a_second, farewell.window_s / max(1, len(leaving)))
+        openings_end_at = began + farewell.openings_within_s
+        for number, session in enumerate(leaving):
+            await asyncio.sleep(began + number * pause_s - loop.time())
+            work = self._send_away(session, openings_end_at - loop.time())
+            goodbyes.spawn(work, f"goodbye-{session.lock.id}")
+        await goodbyes.finish(farewell.openings_within_s + farewell.window_s)
+        give_up_at = loop.time() + farewell.recorded_within_s
         while self._attaching and loop.time() < give_up_at:
             await asyncio.sleep(_DRAIN_POLL_S)
         await self._tasks.finish(max(0.0, give_up_at - loop.time()))
+
+    async def _send_away(self, session: LockSession, idle_within_s: float) -> None:
+        await session.wait_until_idle(idle_within_s)
+        if not session.ended:
+            session.close(CloseCode.RESTART, "server restarts")
+            self._detach(session, OfflineReason.DRAINED)
 
     async def _attach(self, session: LockSession, hello: Hello) -> Lock:
         now = clock.now()
