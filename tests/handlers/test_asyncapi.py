@@ -1,5 +1,6 @@
 """The published lock protocol: valid, complete, and true of what the codec does."""
 
+import asyncio
 import hashlib
 import json
 import tarfile
@@ -22,8 +23,10 @@ from server.domain.protocol import (
     decode_lock_frame,
     decode_server_frame,
     encode_frame,
+    wire_type,
 )
 from tests.house import House
+from tests.journeys.bare_lock import BareLock
 
 Json = dict[str, Any]
 
@@ -116,6 +119,29 @@ def test_the_examples_are_read_by_the_codec_as_what_they_are() -> None:
     for frame in EXCHANGE:
         decode = decode_lock_frame if type(frame) in LOCK_FRAMES else decode_server_frame
         assert decode(encode_frame(frame)) == frame
+
+
+async def test_what_the_server_sends_is_as_described(
+    house: House,
+) -> None:
+    lock = BareLock(house.url, await house.device())
+    key = await house.key(lock)
+    async with lock.online() as connection:
+        sent = [connection.welcome]
+        await connection.say("time", t=1.5)
+        sent.append(await connection.hear("time"))
+        await connection.reading(1, battery=50)
+        sent.append(await connection.hear("ack"))
+        await connection.say("hullo")
+        sent.append(await connection.hear("error"))
+        tap = asyncio.create_task(house.tap_open(key))
+        sent.append(await connection.hear("command"))
+        await connection.result(sent[-1]["id"], "opened")
+        await tap
+    names = {wire_type(kind): kind.__name__ for kind in SERVER_FRAMES}
+    assert len({frame["type"] for frame in sent}) == 5
+    for frame in sent:
+        assert not problems(names[frame["type"]], frame)
 
 
 async def test_the_server_publishes_this_document(house: House) -> None:
