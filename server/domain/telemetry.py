@@ -93,7 +93,7 @@ class FreshReports:
 def clock_skew_ms(reports: Iterable[StoredReport]) -> int | None:
     """How far a lock's clock is ahead, by the newest of its reports that is fresh.
 
-    Negative is behind, by as much as the frame was on its way at the least.
+    Negative is behind, and what the frame took on its way counts as that.
     """
     fresh = [stored for stored in reports if stored.fresh]
     if not fresh:
