@@ -38,6 +38,7 @@ from server.domain.errors import (
     Overloaded,
     PinsOff,
     ProtocolError,
+    SecondTapNeeded,
     StorageUnavailable,
     TempKeyNotFound,
     TooManyFollowers,
@@ -67,6 +68,7 @@ _STATUS: Mapping[type[LatchkeyError], int] = {
     IllegalTransition: 409,
     DeliveryWaiting: 409,
     TooManyWebhooks: 409,
+    SecondTapNeeded: 409,
     TooManyTries: 429,
     LockBusy: 409,
     LockOffline: 502,
@@ -300,6 +302,11 @@ class PageHandler(BaseHandler):
         asked = self.request.query_arguments.get("lang", [b""])[-1].decode(errors="replace")
         return language_for(asked, languages(self.request.headers.get("Accept-Language", "")))
 
+    @property
+    def prefers_html(self) -> bool:
+        """Whether this is a browser, and no program."""
+        return prefers_html(self.request.headers.get("Accept", ""))
+
     def see_other(self, url: str) -> None:
         """Send the browser on with a GET."""
         self.set_status(303)
@@ -309,7 +316,7 @@ class PageHandler(BaseHandler):
     def answer_error(self, status: int, error: BaseException | None) -> None:
         """Answer with an error page, or with the JSON body to a program."""
         self.set_header("Vary", "Accept, Accept-Language")
-        if not prefers_html(self.request.headers.get("Accept", "")):
+        if not self.prefers_html:
             super().answer_error(status, error)
             return
         reason = error_body(status, error).reason

@@ -8,8 +8,10 @@ from handlers.languages import Language
 from handlers.operation import EVENTS, NOTHING, PAGE, Access, operation
 from handlers.parameters import offline_flag, positive
 from handlers.views.confirmation_view import confirmation_view
-from handlers.views.urls import confirmation_url
+from handlers.views.key_view import key_view
+from handlers.views.urls import confirmation_url, open_url
 from server import clock
+from server.domain.errors import SecondTapNeeded
 from server.services.confirmations import Confirmation
 
 _STREAM_FOR_S = 60.0
@@ -20,6 +22,8 @@ class OpenForm(Struct, frozen=True, kw_only=True):
     """The form behind the Open button."""
 
     attempt: str | None = None
+    confirmed: str | None = None
+    """Said by the page that asks again; see ``OpenDoor.get``."""
 
 
 class ConfirmationQuery(Struct, frozen=True, kw_only=True):
@@ -47,14 +51,34 @@ class OpenFirstDoor(GuestHandler):
         """Open a door, and send the guest on to the page that follows the command."""
         attempt = form.attempt or self.request.headers.get("Idempotency-Key")
         guest = self.guest_who_taps(form.attempt)
-        command = await self.services.opening.open(key_uuid, door_id, guest, attempt)
+        # A program asks its user itself.
+        is_confirmed = form.confirmed is not None or not self.prefers_html
+        try:
+            command = await self.services.opening.open(
+                key_uuid, door_id, guest, attempt, is_confirmed=is_confirmed
+            )
+        except SecondTapNeeded as needed:
+            self.see_other(self.language.link(open_url(key_uuid, needed.door_id)))
+            return
         door_opened = command.door_id or 1
         url = confirmation_url(key_uuid, door_opened, command.id, command.offline)
         self.see_other(self.language.link(url))
 
 
 class OpenDoor(OpenFirstDoor):
-    """Open one door of a key."""
+    """Open one door of a key; to visit, the question that some locks want asked first."""
+
+    @operation(Access.GUEST, {200: PAGE, 303: NOTHING}, errors=(401, 403, 404))
+    async def get(self, key_uuid: str, door_id: int) -> None:
+        """Ask a guest for the second tap, where the lock wants one. Opens nothing."""
+        shown = await self.services.temp_keys.show_to_guest(key_uuid, self.guest)
+        asked_about = shown.key.door(door_id)
+        view = key_view(shown.key, shown.locks, clock.now(), self.language, self.new_attempt)
+        door = next(door for door in view.doors if door.id == asked_about.id)
+        if door.asks_again and door.may_open:
+            self.render("question.html", door=door, key_url=view.key_url)
+        else:
+            self.see_other(view.key_url)
 
     @operation(
         Access.GUEST, {303: NOTHING}, errors=(400, 401, 403, 404), form=OpenForm, headers=_REPEATED

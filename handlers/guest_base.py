@@ -4,7 +4,6 @@ from typing import Any
 
 from tornado.httputil import HTTPHeaders
 
-from handlers.accept import prefers_html
 from handlers.base import PageHandler
 from handlers.operation import Access
 from server.domain.commands import new_attempt
@@ -19,7 +18,7 @@ class SignInHandler(PageHandler):
     """Answers a browser that has to sign in with the page that says how."""
 
     def answer_error(self, status: int, error: BaseException | None) -> None:
-        if status != 401 or not prefers_html(self.request.headers.get("Accept", "")):
+        if status != 401 or not self.prefers_html:
             super().answer_error(status, error)
             return
         self.set_status(status)

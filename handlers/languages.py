@@ -47,6 +47,11 @@ class Language(GettextLocale):
         """What its speakers call it."""
         return (self.formats.get_language_name() or self.code).capitalize()
 
+    @property
+    def asked_for(self) -> str | None:
+        """The language's code, where the address of the page names it."""
+        return self.code if self._was_asked_for else None
+
     def say(self, sentence: str, **values: object) -> str:
         """A sentence of the code in this language, with its placeholders filled."""
         return self._fill(self.translate(sentence), values)
@@ -86,6 +91,11 @@ def language_for(asked: str, accepted: list[str]) -> Language:
     if code is not None:
         return language(code, was_asked_for=True)
     return language(next(filter(None, map(_known, accepted)), SOURCE))
+
+
+def choices() -> list[Language]:
+    """Every language, as one that a guest asks for."""
+    return [language(code, was_asked_for=True) for code in LANGUAGES]
 
 
 def load_languages() -> None:

@@ -1,45 +1,74 @@
-// The guest pages work without this file. With it, a tap cannot happen twice by accident,
-// the confirmation follows the lock without reloading, and a phone without signal says so.
+// The guest pages work without this file. With it, a tap that the network lost is sent again
+// (as the same tap), the confirmation follows the lock without reloading, and a phone without
+// signal says so.
 "use strict";
 (() => {
   const POLL_MS = 2000; // without a stream
   const WATCHDOG_MS = 8000; // beside a stream, which may die silently
   const TRIES = 90; // then rest until the guest comes back to the page
   const GIVE_UP_MS = 6000; // on one request
-  const TAP_MS = 12000; // then a tap may be repeated: its attempt makes that safe
+  const SLOW_MS = 12000; // on a try of a tap
+  const TAP_MS = 30000; // on all tries of a tap: who has left by then must not open the door
+  const PAUSE_MS = 1000; // between two tries of a tap
   const STALE_MS = 20000; // a key's page older than this is fetched anew when looked at
-  const signal = document.getElementById("signal");
+  const byId = (id) => document.getElementById(id);
+  const here = () => location.pathname + location.search;
+  const signal = byId("signal");
   const say = (name) => {
     const text = name ? signal.dataset[name] : "";
     if (signal.textContent !== text) signal.textContent = text;
   };
+  const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 
-  /** Put the elements `ids` of `html` in the place of ours; nothing where the first is missing. */
-  const swap = (html, ids) => {
-    const fresh = new DOMParser().parseFromString(html, "text/html");
-    if (!fresh.getElementById(ids[0])) return false; // a hotel's sign-in page, say
-    const focused = document.activeElement?.id;
-    for (const id of ids) {
-      const here = document.getElementById(id);
-      const there = fresh.getElementById(id);
-      if (here.outerHTML === there?.outerHTML) continue;
-      // The element itself stays, so that a screen reader goes on listening to it.
-      for (const { name, value } of there.attributes) here.setAttribute(name, value);
-      here.replaceChildren(...there.childNodes);
-    }
-    if (focused) document.getElementById(focused)?.focus();
-    document.title = `${document.querySelector("h1").textContent} · Latchkey`;
-    return true;
-  };
-
-  /** A page's text; null where the server answered with an error. Throws where nobody answered. */
-  const ask = async (url) => {
+  /** A page's text and where it is; null where the server answered with an error.
+   *  Throws where nobody answered, or somebody else did: a hotel's sign-in page, say. */
+  const ask = async (url, options) => {
     const answer = await fetch(url, {
       headers: { Accept: "text/html" },
       cache: "no-store",
       signal: AbortSignal.timeout?.(GIVE_UP_MS),
+      ...options,
     });
-    return answer.ok ? answer.text() : null;
+    const html = await answer.text();
+    if (!parse(html).getElementById("signal")) throw new TypeError("not our page");
+    return { html, ok: answer.ok, url: answer.redirected ? answer.url : null };
+  };
+
+  /** Tell the times of the key in the phone's own zone as well, where that is another. */
+  const tellOwnTimes = () => {
+    for (const place of document.querySelectorAll("[data-zone]")) {
+      const { lang } = document.documentElement;
+      const day = { weekday: "long", day: "numeric", month: "long" };
+      const write = (timeZone) =>
+        new Date(place.querySelector("time").dateTime).toLocaleString(lang, {
+          ...day, hour: "2-digit", minute: "2-digit", timeZone,
+        });
+      const own = write();
+      if (own === write(place.dataset.zone) || place.querySelector("small")) continue;
+      const said = document.createElement("small");
+      said.textContent = `${place.closest("[data-own]").dataset.own}: ${own}`;
+      place.append(said);
+    }
+  };
+
+  /** Put the elements `ids` of `html` in the place of ours; nothing where the first is missing. */
+  const swap = (html, ids) => {
+    const fresh = parse(html);
+    if (!fresh.getElementById(ids[0])) return false;
+    const focused = document.activeElement?.id;
+    for (const id of ids) {
+      const ours = byId(id);
+      const theirs = fresh.getElementById(id);
+      if (ours.outerHTML === theirs?.outerHTML) continue;
+      // The element itself stays, so that a screen reader goes on listening to it.
+      for (const { name, value } of theirs.attributes) ours.setAttribute(name, value);
+      ours.replaceChildren(...theirs.childNodes);
+    }
+    if (focused) byId(focused)?.focus();
+    const brand = document.title.slice(document.title.lastIndexOf(" · "));
+    document.title = document.querySelector("h1").textContent + brand;
+    tellOwnTimes();
+    return true;
   };
 
   /** Follow one open command to its end. */
@@ -72,8 +101,8 @@
       const wasFinal = final();
       const late = () => final() && !wasFinal; // the stream was faster
       try {
-        const html = await ask(status.dataset.page);
-        if (html !== null && !late()) show(html);
+        const page = await ask(status.dataset.page);
+        if (page.ok && !late()) show(page.html);
       } catch {
         if (!late()) say("lost");
       }
@@ -89,62 +118,109 @@
       });
       stream.addEventListener("error", next);
     };
-    const resume = () => {
-      if (document.hidden) return rest();
-      tries = 0;
-      listen();
-      // "Open" was true then: ask whether it still is.
-      if (!final() || status.dataset.state === "opened") poll();
-    };
-    document.addEventListener("visibilitychange", resume);
-    addEventListener("online", resume);
-    addEventListener("offline", () => final() || say("lost"));
     listen();
     next();
+    return {
+      looked: () => {
+        if (document.hidden) return rest();
+        tries = 0;
+        listen();
+        // "Open" was true then: ask whether it still is.
+        if (!final() || status.dataset.state === "opened") poll();
+      },
+      lost: () => final() || say("lost"),
+    };
   };
 
-  /** Keep the key's page fresh, and one tap one tap. */
-  const guard = (key) => {
-    let busy;
+  /** Keep the key's page fresh, and send its taps. */
+  const keep = (key) => {
+    let busy = false;
     let loaded = Date.now();
     const refresh = async () => {
       try {
-        const html = await ask(location.href);
-        if (html !== null && !busy && swap(html, ["key"])) loaded = Date.now();
-        say(null);
+        const page = await ask(here());
+        if (page.ok && !busy && swap(page.html, ["key"])) loaded = Date.now();
+        if (!busy) say(null);
       } catch {
-        say("lost");
+        if (!busy) say("lost");
       }
     };
-    const setButtons = (disabled, form, text) => {
-      for (const button of key.querySelectorAll("button")) button.disabled = disabled;
-      form.querySelector("span").textContent = text;
+    /** The page that answers a tap; null where none came in time. Every try is the same tap. */
+    const send = async (form) => {
+      const deadline = Date.now() + TAP_MS;
+      const body = new URLSearchParams(new FormData(form));
+      do {
+        try {
+          return await ask(form.action, {
+            method: "POST",
+            body,
+            signal: AbortSignal.timeout?.(SLOW_MS),
+          });
+        } catch {
+          say("retrying");
+          await new Promise((resolve) => {
+            setTimeout(resolve, PAUSE_MS);
+          });
+        }
+      } while (Date.now() < deadline);
+      return null;
     };
-    let undo = () => {};
-    document.addEventListener("submit", (event) => {
-      if (busy) return event.preventDefault();
-      const form = event.target;
-      const label = form.querySelector("span").textContent;
-      undo = () => {
-        busy = clearTimeout(busy);
-        setButtons(false, form, label);
-      };
-      busy = setTimeout(undo, TAP_MS);
-      setButtons(true, form, form.querySelector("button").dataset.busy);
-    });
-    addEventListener("pageshow", (event) => {
-      if (!event.persisted) return;
-      undo();
-      refresh();
-    });
-    const resume = () => {
-      if (!document.hidden && !busy && Date.now() - loaded > STALE_MS) refresh();
+    const tap = async (form) => {
+      const label = form.querySelector("span");
+      const said = label.textContent;
+      const buttons = [...key.querySelectorAll("button")];
+      busy = true;
+      label.textContent = form.querySelector("button").dataset.busy;
+      for (const button of buttons) button.disabled = true;
+      const page = await send(form);
+      busy = false;
+      if (page) return turn(page);
+      say("unsent");
+      label.textContent = said;
+      for (const button of buttons) button.disabled = false;
     };
-    document.addEventListener("visibilitychange", resume);
-    addEventListener("online", refresh);
-    addEventListener("offline", () => say("lost"));
+    return {
+      tap: (event) => {
+        if (busy) return event.preventDefault();
+        if (event.target.method !== "post") return;
+        event.preventDefault();
+        tap(event.target);
+      },
+      looked: () => {
+        if (!document.hidden && !busy && Date.now() - loaded > STALE_MS) refresh();
+      },
+      found: refresh,
+      lost: () => busy || say("lost"),
+    };
   };
 
-  if (document.getElementById("status")) follow(document.getElementById("status"));
-  if (document.getElementById("key")) guard(document.getElementById("key"));
+  let page; // what the page that is shown does
+  let shown = here();
+  const start = () => {
+    tellOwnTimes();
+    page = byId("status") ? follow(byId("status")) : byId("key") ? keep(byId("key")) : {};
+  };
+
+  /** Go on to the page that answered a tap, as a browser would. */
+  const turn = ({ html, url }) => {
+    const fresh = parse(html);
+    byId("main").replaceWith(fresh.getElementById("main"));
+    document.title = fresh.title;
+    if (url) history.pushState(null, "", url);
+    shown = here();
+    say(null);
+    scrollTo(0, 0);
+    const heading = document.querySelector("h1");
+    heading.tabIndex = -1;
+    heading.focus();
+    start();
+  };
+
+  document.addEventListener("submit", (event) => page.tap?.(event));
+  document.addEventListener("visibilitychange", () => page.looked?.());
+  addEventListener("online", () => (page.found ?? page.looked)?.());
+  addEventListener("offline", () => page.lost?.());
+  addEventListener("pageshow", (event) => event.persisted && (page.found ?? page.looked)?.());
+  addEventListener("popstate", () => here() !== shown && location.reload());
+  start();
 })();

@@ -7,15 +7,23 @@ from zoneinfo import ZoneInfo
 from babel.lists import format_list
 from msgspec import Struct
 
-from handlers.languages import Language
+from handlers.languages import Language, choices
 from handlers.views.lock_view import LockView, lock_view
 from handlers.views.moments import Moment, moment_of, zone_of
 from handlers.views.urls import key_url, open_url
 from handlers.views.words import N_, N_plural, Words, filled
 from server.domain.commands import new_attempt
+from server.domain.errors import KeyOutsideSchedule
 from server.domain.locks import Lock
 from server.domain.pins import pin_doors
-from server.domain.temp_keys import AccessMethod, Door, KeyStatus, TempKey, status_of
+from server.domain.temp_keys import (
+    AccessMethod,
+    Door,
+    KeyStatus,
+    TempKey,
+    check_schedule,
+    status_of,
+)
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -45,9 +53,19 @@ class DoorView(Struct, frozen=True, kw_only=True):
     may_open: bool
     open_url: str
     attempt: str
+    asks_again: bool
+    """Whether the lock wants a second tap: then the button leads to a page that asks for it."""
     notices: list[Notice]
     validity: Validity | None
     """Only where this door's time zone is not the first door's."""
+
+
+class OtherLanguage(Struct, frozen=True, kw_only=True):
+    """Where the page is in another language, which has its own name for itself."""
+
+    code: str
+    name: str
+    url: str
 
 
 class PinView(Struct, frozen=True, kw_only=True):
@@ -74,6 +92,7 @@ class KeyView(Struct, frozen=True, kw_only=True):
     uses_left: int | None
     uses: str | None
     key_url: str
+    languages: list[OtherLanguage]
     pin: PinView | None = None
 
 
@@ -135,6 +154,16 @@ _HAS_LOW_BATTERY = Notice(
     kind="battery",
     title=N_("The battery is low"),
     text=N_("It has {percent} % left. The lock may need a second try."),
+)
+_IS_OUTSIDE_HOURS = Notice(
+    kind="hours",
+    title=N_("Your key is outside its hours"),
+    text=N_("It works again from {time} ({relative})."),
+)
+_HAS_NO_MORE_HOURS = Notice(
+    kind="hours",
+    title=N_("Your key is outside its hours"),
+    text=N_("It does not work again before it expires."),
 )
 _NEEDS_PIN = Notice(
     kind="pin",
@@ -198,6 +227,11 @@ def key_view(
         if uses_left is not None and status in (KeyStatus.VALID, KeyStatus.NOT_YET_VALID)
         else None,
         key_url=language.link(key_url(key.uuid)),
+        languages=[
+            OtherLanguage(code=other.code, name=other.own_name, url=other.link(key_url(key.uuid)))
+            for other in choices()
+            if other.code != language.code
+        ],
         pin=_pin_view(key, locks, pin, language)
         if pin is not None and status in (KeyStatus.VALID, KeyStatus.NOT_YET_VALID)
         else None,
@@ -240,18 +274,36 @@ def _door_view(
 ) -> DoorView:
     by_tap = door.access_method is not AccessMethod.CODE
     zone = zone_of(lock) if lock is not None else zone_of_key
+    is_valid = status is KeyStatus.VALID
+    closed = _outside_hours(key, zone, now, language) if is_valid else None
+    notices = _notices(door, lock, now, language) if is_valid else []
     return DoorView(
         id=door.id,
         name=door_name(door, lock, language),
         lock=lock_view(lock, now, language) if lock is not None else None,
         opens_by_tap=by_tap,
         opens_by_pin=door.access_method is not AccessMethod.KEY,
-        may_open=by_tap and lock is not None and status is KeyStatus.VALID,
+        may_open=by_tap and lock is not None and is_valid and closed is None,
         open_url=language.link(open_url(key.uuid, door.id)),
         attempt=attempt(),
-        notices=_notices(door, lock, now, language) if status is KeyStatus.VALID else [],
+        asks_again=lock is not None and lock.open_confirmation,
+        notices=notices if closed is None else [closed, *notices],
         validity=_validity(key, zone, now, language) if zone.key != zone_of_key.key else None,
     )
+
+
+def _outside_hours(
+    key: TempKey, zone: ZoneInfo, now: datetime, language: Language
+) -> Notice | None:
+    """Why the key's hours keep it from opening a door in that zone now; None where they do not."""
+    try:
+        check_schedule(key, zone, now)
+    except KeyOutsideSchedule as refused:
+        if refused.next_opening is None:
+            return _notice(_HAS_NO_MORE_HOURS, language)
+        again = moment_of(refused.next_opening, zone, now, language)
+        return _notice(_IS_OUTSIDE_HOURS, language, time=again.text, relative=again.relative)
+    return None
 
 
 def _notices(door: Door, lock: Lock | None, now: datetime, language: Language) -> list[Notice]:

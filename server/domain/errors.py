@@ -155,6 +155,16 @@ class DoorNeedsCode(LatchkeyError):
         super().__init__("This door opens with the PIN at its entrance panel")
 
 
+class SecondTapNeeded(LatchkeyError):
+    """This lock asks its guests whether they are sure, and this one was not asked yet."""
+
+    reason = "second_tap_needed"
+
+    def __init__(self, door_id: int) -> None:
+        super().__init__("This door opens when its guest confirms it")
+        self.door_id = door_id
+
+
 class InvalidPin(LatchkeyError):
     """A PIN does not open this door now; why not is nobody's business."""
 

@@ -8,7 +8,13 @@ from msgspec import Struct, structs
 from server import clock
 from server.bus.base import Bus
 from server.domain.commands import OpenCommand, command_id, command_of, new_attempt
-from server.domain.errors import CommandNotFound, DoorNeedsCode, GuestNotAllowed, LockOffline
+from server.domain.errors import (
+    CommandNotFound,
+    DoorNeedsCode,
+    GuestNotAllowed,
+    LockOffline,
+    SecondTapNeeded,
+)
 from server.domain.organizations import Guest, Scope
 from server.domain.temp_keys import (
     Claim,
@@ -65,12 +71,19 @@ class Opening:
         self._command_life = command_life
 
     async def open(
-        self, key_uuid: str, door_id: int | None, guest: Guest, attempt: str | None
+        self,
+        key_uuid: str,
+        door_id: int | None,
+        guest: Guest,
+        attempt: str | None,
+        *,
+        is_confirmed: bool,
     ) -> OpenCommand:
         """Open a door of a key: the one numbered ``door_id``, or its first.
 
         The same ``attempt`` always means the same command; without one, two taps
-        within three seconds do.
+        within three seconds do. ``is_confirmed`` is whether the guest was asked again, as
+        some locks want.
 
         Returns:
             The command as it stands when the lock has answered, or half a second later.
@@ -78,6 +91,7 @@ class Opening:
         Raises:
             TempKeyNotFound, DoorNotFound, LockNotFound: there is no such key, door or lock.
             KeyRefused, GuestNotAllowed, DoorNeedsCode: this key may not open it now.
+            SecondTapNeeded: the lock wants its guest to be asked first; nothing was taken.
             StorageUnavailable: MongoDB is away; if a use was taken, it is given back later.
         """
         key = await self._keys.find(key_uuid)
@@ -92,6 +106,8 @@ class Opening:
             earlier = await self._earlier(command_id(key.uuid, door.id, attempt))
             if earlier is not None:
                 return earlier
+        if not is_confirmed:
+            await self._check_needs_no_second_tap(key, door)
         taken = await self.take_use(key, door, await self._zone(key, door), attempt, guest.user_id)
         if taken.is_new:
             await self._deliver(taken.command)
@@ -156,6 +172,11 @@ class Opening:
         with self._bus.watch(taken.command.id) as changes:
             found = await self._earlier(taken.command.id)
             return found or await changes.wait(_RECORDED_WITHIN_S) or taken.command
+
+    async def _check_needs_no_second_tap(self, key: TempKey, door: Door) -> None:
+        lock = await self._locks.find(door.lock_id, Scope(org_id=key.org_id))
+        if lock.open_confirmation:
+            raise SecondTapNeeded(door.id)
 
     async def _zone(self, key: TempKey, door: Door) -> ZoneInfo:
         """The zone of a door; where no schedule asks for it, any will do."""

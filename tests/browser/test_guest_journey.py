@@ -213,6 +213,63 @@ async def test_a_phone_without_signal_says_so_and_goes_on_by_itself(
     phone.complaints.clear()  # the browser's own, about the requests that did not get through
 
 
+async def test_without_script_a_careful_lock_is_opened_with_a_second_tap(
+    house: House, phone_without_script: Phone
+) -> None:
+    phone = phone_without_script
+    lock = await house.lock()
+    key = await house.key(lock)
+    await house.manage("PATCH", f"/locks/{lock.lock_id}", {"openConfirmation": True})
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}?lang=it")
+        await phone.tap("Apri Front door")
+        await phone.wait_for_heading("Aprire Front door?")
+        assert lock.openings == []
+        await phone.tap("Sì, apri")
+        await phone.wait_for_heading("La porta è aperta")
+    assert len(lock.openings) == 1
+
+
+async def test_a_phone_in_another_time_zone_is_told_its_own_time_as_well(
+    house: House, phone: Phone
+) -> None:
+    clock = await phone.page.context.new_cdp_session(phone.page)
+    await clock.send("Emulation.setTimezoneOverride", {"timezoneId": "America/New_York"})
+    key = await house.key(await house.lock(time_zone="Europe/Rome"))
+    await phone.visit(f"/temp-keys/{key.uuid}")
+    assert await phone.page.get_by_text("clock: ").count() == 2
+    await clock.send("Emulation.setTimezoneOverride", {"timezoneId": "Europe/Rome"})
+    await phone.page.reload()
+    assert await phone.page.get_by_text("clock: ").count() == 0
+
+
+async def test_the_confirmation_is_read_aloud_in_order(house: House, phone: Phone) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("The door is open")
+    heard = await phone.page.locator("main").aria_snapshot()
+    in_order = [
+        "- status:",
+        "paragraph: Front door",
+        '- heading "The door is open" [level=1]',
+        "paragraph: Push it now.",
+        '- heading "What next" [level=2]',
+        "paragraph: It can be pushed for about 5 seconds.",
+        '- link "Back to your key"',
+        '- heading "Details" [level=2]',
+        "term: Reference",
+    ]
+    places = [heard.find(line) for line in in_order]
+    assert -1 not in places, heard
+    assert places == sorted(places), heard
+    assert "img" not in heard
+    # After the tap the heading has the focus: a screen reader goes on from there.
+    assert await phone.page.locator(":focus").inner_text() == "The door is open"
+
+
 async def test_each_of_two_doors_opens_with_its_own_button(house: House, phone: Phone) -> None:
     gate, flat = await house.lock("Gate"), await house.lock("Flat")
     doors = [

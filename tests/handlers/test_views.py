@@ -24,6 +24,7 @@ from server.domain import errors
 from server.domain.commands import SHOWN_AS_FINAL, CommandState, OpenCommand, RefusalReason, Step
 from server.domain.locks import Connection, LatestReading, Lock
 from server.domain.protocol import BoltState, DoorState
+from server.domain.schedule import ScheduleWindow, Weekday
 from server.domain.temp_keys import AccessMethod, Door, KeyStatus, TempKey, status_of
 
 ROOT = Path(__file__).parents[2]
@@ -383,6 +384,21 @@ def test_a_door_whose_lock_is_gone_says_so() -> None:
     assert (door.name, door.may_open, door.lock) == ("Door 4", False, None)
     assert door.notices[0].title == "This door is not available"
     assert not view.may_open
+
+
+@pytest.mark.parametrize(
+    ("valid_until", "said"),
+    [
+        (NOW + 24 * HOUR, "It works again from Monday 23 November, 08:00 CET (in 10 hours)."),
+        (NOW + HOUR, "It does not work again before it expires."),
+    ],
+)
+def test_a_key_outside_its_hours_says_when_it_works_again(valid_until: datetime, said: str) -> None:
+    daytime = ScheduleWindow(days=list(Weekday), begin="08:00", until="17:00")
+    key = structs.replace(make_key(valid_until=valid_until), schedule=[daytime])
+    (door,) = show_key(key).doors
+    assert not door.may_open
+    assert (door.notices[0].kind, door.notices[0].text) == ("hours", said)
 
 
 def test_a_door_without_a_label_has_the_name_of_its_lock() -> None:
