@@ -331,6 +331,33 @@ class MigrationUnderWay(LatchkeyError):
         super().__init__("Another migration runs. Look again in half a minute")
 
 
+class BadArchive(LatchkeyError):
+    """A file cannot be taken in; nothing of it was. Each problem names its line and its field."""
+
+    reason = "bad_archive"
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+
+
+class NotEmpty(LatchkeyError):
+    """What should be taken in would mix with what is there; nothing was."""
+
+    reason = "not_empty"
+
+
+class SnapshotTooOld(LatchkeyError):
+    """Reading took longer than MongoDB remembers how things were."""
+
+    reason = "snapshot_too_old"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It took longer than MongoDB keeps the past. Give it more time with its parameter "
+            "minSnapshotHistoryWindowInSeconds (300 by default), or use mongodump"
+        )
+
+
 class ProtocolError(LatchkeyError):
     """A lock broke the protocol; its connection is closed with ``close_code``."""
 

@@ -2,7 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -167,16 +168,23 @@ def reports_outages(store: type[StoreT]) -> type[StoreT]:
     return store
 
 
+@contextmanager
+def reporting_outages() -> Iterator[None]:
+    """Raise ``StorageUnavailable`` for whatever means that MongoDB is away."""
+    try:
+        yield
+    except PyMongoError as error:
+        if isinstance(error, _OUTAGES) or error.timeout:
+            raise StorageUnavailable from error
+        raise
+
+
 def _reporting_outages(
     method: Callable[P, Coroutine[Any, Any, R]],
 ) -> Callable[P, Coroutine[Any, Any, R]]:
     @functools.wraps(method)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
+        with reporting_outages():
             return await method(*args, **kwargs)
-        except PyMongoError as error:
-            if isinstance(error, _OUTAGES) or error.timeout:
-                raise StorageUnavailable from error
-            raise
 
     return guarded

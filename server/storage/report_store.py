@@ -104,12 +104,12 @@ class ReportStore:
         if window:
             wanted["receivedAt"] = window
         cursor = self._reports.find(wanted).sort([("receivedAt", -1), ("seq", -1)]).limit(limit)
-        return [_stored(document) async for document in cursor]
+        return [read_report(document) async for document in cursor]
 
     async def untold(self, limit: int) -> list[StoredReport]:
         """Reports whose events are not recorded yet."""
         cursor = self._reports.find({"untold": True}).limit(limit)
-        return [_stored(document) async for document in cursor]
+        return [read_report(document) async for document in cursor]
 
     async def told(self, reports: Sequence[StoredReport]) -> None:
         """Note that the events of these reports are recorded."""
@@ -136,7 +136,8 @@ def _id(stored: StoredReport) -> Document:
     return {"lockId": stored.lock_id, "epoch": stored.epoch, "seq": stored.report.seq}
 
 
-def _stored(document: Document) -> StoredReport:
+def read_report(document: Document) -> StoredReport:
+    """The report that a document of the collection stores."""
     return StoredReport(
         lock_id=document["lockId"],
         org_id=document["orgId"],

@@ -38,3 +38,10 @@ async def start(environment: dict[str, str], *arguments: str) -> asyncio.subproc
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def create_organization(run: Run) -> str:
+    """Add an organisation; its id."""
+    created = await run("org", "create", "Hotel Post", "--json")
+    assert created.code == 0, created.err
+    return created.json["id"]

@@ -10,14 +10,7 @@ import pytest
 from server.domain.secrets import digest
 from server.storage.mongo import Database
 from tests.house import House
-from tests.server.command_line import WITHIN_S, Run, start
-
-
-async def create_organization(run: Run) -> str:
-    created = await run("org", "create", "Hotel Post", "--json")
-    assert created.code == 0, created.err
-    return created.json["id"]
-
+from tests.server.command_line import WITHIN_S, Run, create_organization, start
 
 # Organisations and API keys
 
