@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(settings.log_format)
         asyncio.run(options.run(settings, options))
     except (LatchkeyError, MongodbUnavailable, _CannotListen) as error:
-        print(error, file=sys.stderr)
+        print(shell.explained(error), file=sys.stderr)
         return 1
     return 0
 

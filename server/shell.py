@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,8 +14,10 @@ import segno
 
 from server import clock
 from server.app import open_administration
+from server.domain.errors import LockNotFound, OrganizationNotFound
 from server.domain.organizations import Operator
-from server.domain.temp_keys import NewDoor, NewTempKey
+from server.domain.temp_keys import LONGEST_WINDOW, NewDoor, NewTempKey
+from server.domain.times import wire_time
 from server.services.provisioning import NewLock
 from server.services.registry import Services
 from server.settings import Settings
@@ -38,17 +41,22 @@ def add_commands(commands: Any) -> None:
 def _add_organization_commands(commands: Any) -> None:
     group = commands.add_parser("org", help="organisations").add_subparsers(required=True)
     create = _command(group, "create", _create_organization, "add an organisation")
-    create.add_argument("name")
+    create.add_argument("name", type=_name)
     _command(group, "list", _list_organizations, "list the organisations")
 
 
 def _add_api_key_commands(commands: Any) -> None:
     group = commands.add_parser("key", help="API keys").add_subparsers(required=True)
     issue = _command(group, "issue", _issue_api_key, "issue an API key, shown only this once")
-    issue.add_argument("--expires-in-days", type=float, help="good for so long (for good)")
+    issue.add_argument(
+        "--expires-in-days", type=_from_to(0.001, 3650), help="good for so long (for good)"
+    )
     rotate = _command(group, "rotate", _rotate_api_key, "issue an API key in place of the others")
     rotate.add_argument(
-        "--overlap-minutes", type=float, default=0, help="how long the others stay good (0)"
+        "--overlap-minutes",
+        type=_from_to(0, 60 * 24 * 365),
+        default=0,
+        help="how long the others stay good (0)",
     )
     revoke = _command(group, "revoke", _revoke_api_keys, "end all API keys at once")
     listing = _command(group, "list", _list_api_keys, "list the API keys that are good, masked")
@@ -61,7 +69,7 @@ def _add_api_key_commands(commands: Any) -> None:
 def _add_lock_commands(commands: Any) -> None:
     group = commands.add_parser("lock", help="locks").add_subparsers(required=True)
     create = _command(group, "create", _create_lock, "add a lock; its token is shown only once")
-    create.add_argument("name")
+    create.add_argument("name", type=_name)
     create.add_argument("--time-zone", default="UTC", help="the door's IANA zone (UTC)")
     create.add_argument("--id", type=int, help="the lock's number (the next free one)")
     listing = _command(group, "list", _list_locks, "list the locks")
@@ -76,8 +84,15 @@ def _add_temp_key_commands(commands: Any) -> None:
     create = _command(group, "create", _create_temp_key, "issue a temp key: a link and a QR code")
     create.add_argument("--org", required=True, help="the organisation's id")
     create.add_argument("--lock", type=int, action="append", required=True, help="again for more")
-    create.add_argument("--hours", type=float, default=24, help="valid from now for so long (24)")
-    create.add_argument("--uses", type=int, help="how often it opens (as often as wanted)")
+    create.add_argument(
+        "--hours",
+        type=_from_to(0.01, LONGEST_WINDOW / timedelta(hours=1)),
+        default=24,
+        help="valid from now for so long (24)",
+    )
+    create.add_argument(
+        "--uses", type=_from_to(1, 2**31 - 1, int), help="how often it opens (as often as wanted)"
+    )
     create.add_argument(
         "--url", default="http://127.0.0.1:8080", help="where guests reach the server"
     )
@@ -88,6 +103,27 @@ def _command(group: Any, name: str, run: Run, said: str) -> argparse.ArgumentPar
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run)
     return command
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text.strip()) <= 200:
+        raise argparse.ArgumentTypeError("a name has 1 to 200 characters")
+    return text
+
+
+def _from_to(least: float, most: float, kind: Callable[[str], float] = float) -> Any:
+    """A type of arguments: numbers within limits."""
+
+    def read(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
+        return number
+
+    return read
 
 
 @asynccontextmanager
@@ -128,8 +164,7 @@ async def _create_organization(settings: Settings, options: argparse.Namespace) 
 
 async def _list_organizations(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
-        for organization in await services.provisioning.list_organizations():
-            _print(options, organization)
+        _print_all(options, await services.provisioning.list_organizations())
 
 
 async def _issue_api_key(settings: Settings, options: argparse.Namespace) -> None:
@@ -155,16 +190,19 @@ async def _revoke_api_keys(settings: Settings, options: argparse.Namespace) -> N
 
 async def _list_api_keys(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
-        for key in await services.provisioning.list_api_keys(options.org):
-            _print(
-                options,
+        keys = await services.provisioning.list_api_keys(options.org)
+        _print_all(
+            options,
+            (
                 {
                     "apiKey": key.masked,
                     "createdAt": key.created_at,
                     "expiresAt": key.expires_at,
                     "revokedAt": key.revoked_at,
-                },
-            )
+                }
+                for key in keys
+            ),
+        )
 
 
 async def _create_lock(settings: Settings, options: argparse.Namespace) -> None:
@@ -178,11 +216,14 @@ async def _create_lock(settings: Settings, options: argparse.Namespace) -> None:
 
 async def _list_locks(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
-        for lock in await services.provisioning.list_locks(options.org):
-            _print(
-                options,
-                {"lockId": lock.id, "name": lock.name, "online": lock.connection.online},
-            )
+        locks = await services.provisioning.list_locks(options.org)
+        _print_all(
+            options,
+            (
+                {"lockId": lock.id, "name": lock.name, "online": lock.connection.online}
+                for lock in locks
+            ),
+        )
 
 
 async def _issue_device_token(settings: Settings, options: argparse.Namespace) -> None:
@@ -208,9 +249,32 @@ async def _create_temp_key(settings: Settings, options: argparse.Namespace) -> N
         segno.make(link, error="m").terminal(out=sys.stdout, compact=True)
 
 
+def _print_all(options: argparse.Namespace, answers: Iterable[Any]) -> None:
+    """Print each on a line of its own as JSON, or as a block of lines for a person."""
+    for number, answer in enumerate(answers):
+        if number and not options.json:
+            print()
+        _print(options, answer)
+
+
 def _print(options: argparse.Namespace, answer: Any) -> None:
-    fields: dict[str, Any] = msgspec.to_builtins(answer)
+    fields: dict[str, Any] = msgspec.to_builtins(answer, builtin_types=(datetime,))
+    fields = {
+        name: wire_time(value) if isinstance(value, datetime) else value
+        for name, value in fields.items()
+    }
     if options.json:
-        print(json.dumps(fields))
+        print(json.dumps(fields, ensure_ascii=False))
     else:
         print("\n".join(f"{name}: {value}" for name, value in fields.items() if value is not None))
+
+
+def explained(error: Exception) -> str:
+    """What went wrong, for whoever typed the command; they may know what is missing."""
+    match error:
+        case OrganizationNotFound():
+            return "There is no organisation with this id; `org list` shows those that there are."
+        case LockNotFound():
+            return "The organisation has no such lock; `lock list` shows those that it has."
+        case _:
+            return str(error)

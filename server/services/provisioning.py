@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from msgspec import Struct
 
 from server import clock
-from server.domain.errors import InvalidInput, NotFound
+from server.domain.errors import InvalidInput, OrganizationNotFound
 from server.domain.lock_changes import created
 from server.domain.locks import Lock
 from server.domain.organizations import ApiKey, Organization, Scope
@@ -51,7 +51,7 @@ class Provisioning:
         """Issue an API key (a super key, where no organisation is named), shown only this once.
 
         Raises:
-            NotFound: there is no such organisation.
+            OrganizationNotFound: there is no such organisation.
         """
         return (await self._issue_api_key(org_id, expires_at))[1]
 
@@ -59,7 +59,7 @@ class Provisioning:
         """Issue an API key in place of all earlier ones, which stay good for ``overlap``.
 
         Raises:
-            NotFound: there is no such organisation.
+            OrganizationNotFound: there is no such organisation.
         """
         key, secret = await self._issue_api_key(org_id, None)
         now = clock.now()
@@ -71,19 +71,27 @@ class Provisioning:
 
         Returns:
             How many that were.
+
+        Raises:
+            OrganizationNotFound: there is no such organisation.
         """
+        await self._known_organization(org_id)
         now = clock.now()
         return await self._organizations.end_api_keys(org_id, None, now, now)
 
     async def list_api_keys(self, org_id: str | None) -> list[ApiKey]:
-        """The API keys that are good, oldest first; their secrets are not known here."""
+        """The API keys that are good, oldest first; their secrets are not known here.
+
+        Raises:
+            OrganizationNotFound: there is no such organisation.
+        """
+        await self._known_organization(org_id)
         return await self._organizations.list_api_keys(org_id, clock.now())
 
     async def _issue_api_key(
         self, org_id: str | None, expires_at: datetime | None
     ) -> tuple[ApiKey, str]:
-        if org_id is not None:
-            await self._known_organization(org_id)
+        await self._known_organization(org_id)
         secret = new_api_key()
         key = ApiKey(
             id=new_id(),
@@ -100,7 +108,7 @@ class Provisioning:
         """Add a lock; it can connect once it has a device token.
 
         Raises:
-            NotFound: there is no such organisation.
+            OrganizationNotFound: there is no such organisation.
             InvalidInput: the id is no lock's, or the time zone is not an IANA name.
             AlreadyExists: the id is taken.
         """
@@ -124,7 +132,12 @@ class Provisioning:
         return lock
 
     async def list_locks(self, org_id: str) -> list[Lock]:
-        """Every lock of an organisation, by id."""
+        """Every lock of an organisation, by id.
+
+        Raises:
+            OrganizationNotFound: there is no such organisation.
+        """
+        await self._known_organization(org_id)
         return await self._locks.list_of(Scope(org_id=org_id))
 
     async def issue_device_token(self, org_id: str, lock_id: int) -> str:
@@ -137,6 +150,7 @@ class Provisioning:
         await self._locks.set_token(lock_id, Scope(org_id=org_id), digest(token))
         return token
 
-    async def _known_organization(self, org_id: str) -> None:
-        if await self._organizations.find(org_id) is None:
-            raise NotFound
+    async def _known_organization(self, org_id: str | None) -> None:
+        """Make sure that there is one; None stands for all of them."""
+        if org_id is not None and await self._organizations.find(org_id) is None:
+            raise OrganizationNotFound

@@ -46,8 +46,19 @@ async def test_an_api_key_for_an_organisation_that_is_not_there_is_refused(
 ):
     issued = await run("key", "issue", "--org", "nowhere", "--json")
     assert (issued.code, issued.out) == (1, "")
-    assert "not found" in issued.err
+    assert "There is no organisation with this id" in issued.err
     assert "Traceback" not in issued.err
+
+
+async def test_api_keys_are_replaced_and_ended(house: House, run: Run):
+    org = ("--org", house.organization.id, "--json")
+    rotated = (await run("key", "rotate", *org)).json["apiKey"]
+    listed = (await run("key", "list", *org)).json["apiKey"]
+    assert (await house.manage("GET", "/locks")).status == 401
+    assert (await house.fetch("/locks", X_API_Key=rotated)).status == 200
+    assert (listed[:8], listed[-4:]) == (rotated[:8], rotated[-4:])
+    assert (await run("key", "revoke", *org)).json == {"revoked": 1}
+    assert (await house.fetch("/locks", X_API_Key=rotated)).status == 401
 
 
 # Locks
@@ -89,7 +100,7 @@ async def test_a_lock_that_cannot_be_created_is_refused_with_a_clear_message(
     assert "7" in again.err
     assert "Mars/Olympus" in zone.err
     assert "above zero" in number.err
-    assert "not found" in credential.err
+    assert "The organisation has no such lock" in credential.err
     assert "Traceback" not in again.err + zone.err + number.err + credential.err
     assert await database["locks"].count_documents({}) == 1
 
@@ -101,6 +112,23 @@ async def test_a_command_beside_a_running_server_leaves_its_locks_online(house: 
         assert listed.code == 0
         shown = await house.manage("GET", f"/locks/{lock.lock_id}")
     assert shown.json()["connection"]["online"] is True
+
+
+# Temp keys
+
+
+async def test_a_temp_key_is_a_link_that_guests_can_open_and_scan(house: House, run: Run):
+    lock = await house.lock()
+    wanted = ("temp-key", "create", "--org", house.organization.id, "--lock", str(lock.lock_id))
+    created = await run(*wanted, "--url", house.url, "--uses", "3")
+    assert created.code == 0
+    link = created.out.partition("link: ")[2].splitlines()[0]
+    assert "█▀▀" in created.out  # the picture to scan
+    assert (await house.visit(link.removeprefix(house.url))).status == 200
+    asked = await run(*wanted, "--json")
+    assert asked.json.keys() == {"uuid", "link", "validUntil"}
+    listed = await house.manage("GET", f"/locks/{lock.lock_id}/temp-keys")
+    assert [key["maxUses"] for key in listed.json()["tempKeys"]] == [None, 3]
 
 
 # What cannot work
