@@ -84,7 +84,7 @@ class Receiver:
         headers = {name.lower(): value for name, value in request.headers.get_all()}
         got = Received(request.path, headers, request.body)
         self.received.append(got)
-        with self._counted(got.event["id"]):
+        with self._counted(f"{got.path} {got.event['id']}"):
             status = await self.answer(got)
         connection = request.connection
         assert connection is not None

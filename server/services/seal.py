@@ -28,7 +28,7 @@ class Seal:
         nonce, text = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             return self._cipher.decrypt(nonce, text, owner.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             return None
 
 

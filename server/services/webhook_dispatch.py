@@ -42,6 +42,7 @@ class WebhookDispatch:
         self._runners: dict[str, WebhookRunner] = {}
         self._not_before: dict[str, float] = {}
         self._tasks = Tasks()
+        self._stopping = False
         self._seen: int | None = None
 
     async def run_forever(self) -> None:
@@ -67,7 +68,8 @@ class WebhookDispatch:
             await asyncio.sleep(_FOLLOW_EVERY_S)
 
     async def stop(self, within_s: float) -> None:
-        """Begin no more deliveries, and let those under way end."""
+        """Begin no more deliveries, and let those under way end; leases are given back."""
+        self._stopping = True
         for runner in self._runners.values():
             runner.stop()
         await self._tasks.finish(within_s)
@@ -84,12 +86,15 @@ class WebhookDispatch:
                 await self._claim(webhook)
 
     def _is_time_for(self, webhook: Webhook) -> bool:
-        return self._not_before.get(webhook.id, 0) <= time.monotonic()
+        return not self._stopping and self._not_before.get(webhook.id, 0) <= time.monotonic()
 
     async def _claim(self, webhook: Webhook) -> None:
         asked_at = time.monotonic()
         claimed = await self._stores.webhooks.claim(webhook.id, self._node_id, self._policy.lease)
         if claimed is None:
+            return
+        if self._stopping:
+            await self._stores.webhooks.release(claimed)
             return
         runner = WebhookRunner(claimed, self._stores, self._sender, self._policy, self._slots)
         runner.renewed(asked_at + self._policy.lease.total_seconds())

@@ -124,9 +124,9 @@ class Webhooks:
             InvalidInput: there is no such event, or nothing is sent to such a URL.
             ChangedMeanwhile: somebody else changes it at the same time.
         """
-        before = await self._find(operator, webhook_id)
         if update.events is not UNSET:
             check_events(update.events)
+        before = await self._find(operator, webhook_id)
         if update.url is not UNSET:
             await self._check_url(update.url)
         given = {

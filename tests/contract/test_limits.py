@@ -15,7 +15,14 @@ from tests.contract.document import OPERATIONS, Json
 from tests.contract.limits import Field, at_limits, beyond, fields_of, texts_beyond
 from tests.house import House, Page
 
-IDS = {"lockId": "1", "doorId": "1", "keyUuid": "none", "commandId": "none"}
+IDS = {
+    "lockId": "1",
+    "doorId": "1",
+    "keyUuid": "none",
+    "commandId": "none",
+    "webhookId": "none",
+    "deliveryId": "none",
+}
 JSON = "application/json"
 
 

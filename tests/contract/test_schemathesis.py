@@ -66,6 +66,7 @@ locks.values = {locks}
 doors.values = [1]
 keys.values = {keys}
 commands.values = {commands}
+webhooks.values = {webhooks}
 past.values = {past}
 future.values = {future}
 
@@ -73,6 +74,7 @@ future.values = {future}
 "path.lockId" = {{ dictionary = "locks", probability = 0.5 }}
 "path.doorId" = {{ dictionary = "doors", probability = 0.5 }}
 "path.keyUuid" = {{ dictionary = "keys", probability = 0.5 }}
+"path.webhookId" = {{ dictionary = "webhooks", probability = 0.5 }}
 "path.commandId" = {{ dictionary = "commands", probability = 0.5 }}
 "query.lockId" = {{ dictionary = "locks", probability = 0.5 }}
 "query.command" = {{ dictionary = "commands", probability = 0.5 }}
@@ -88,6 +90,7 @@ def settings(settings: Settings) -> Settings:
     return structs.replace(settings, pin_secret=Secret("a secret for the PINs of these tests"))
 
 
+@pytest.mark.expects_log("webhook_delivery_failed")  # what it subscribes to may not be there
 @pytest.mark.gen_test(timeout=RUN_WITHIN_S + 30)
 @pytest.mark.timeout(RUN_WITHIN_S + 60)
 async def test_every_answer_is_in_the_contract(
@@ -97,6 +100,8 @@ async def test_every_answer_is_in_the_contract(
     device = await house.device()
     keys = await make_keys(house, device)
     command_id = command_id_of(await house.tap_open(keys[0]))
+    nowhere = {"url": "http://127.0.0.1:9/", "events": ["LockTampered"]}
+    webhook = await house.manage("POST", "/webhooks", nowhere)
     now = clock.now()
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(
@@ -104,6 +109,7 @@ async def test_every_answer_is_in_the_contract(
             locks=json.dumps([device.lock_id]),
             keys=json.dumps([key.uuid for key in keys]),
             commands=json.dumps([command_id]),
+            webhooks=json.dumps([webhook.json()["id"]]),
             past=json.dumps([wire_time(now)]),
             future=json.dumps([wire_time(now + timedelta(days=days)) for days in (1, 300)]),
         )
