@@ -3,9 +3,12 @@
 import asyncio
 import base64
 import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.typing import Subprotocol
 
@@ -130,9 +133,20 @@ async def test_a_frame_over_64_kib_ends_the_connection(house: House) -> None:
 async def test_a_frame_that_grows_over_64_kib_in_fragments_ends_the_connection(
     house: House,
 ) -> None:
+    answered = 0
     async with BareLock(house.url, await house.device()).online() as connection:
-        await connection.socket.send(["x" * 1000 for _ in range(80)])
+
+        async def fragments() -> AsyncIterator[str]:
+            nonlocal answered
+            for _ in range(80):
+                yield "x" * 1000
+                await (await connection.socket.ping())
+                answered += 1
+
+        with suppress(ConnectionClosed):
+            await connection.socket.send(fragments())
         assert await connection.closed() == 1009
+    assert answered >= 60  # pings between the fragments
 
 
 BROKEN = {
