@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -10,23 +10,23 @@ from pathlib import Path
 import structlog
 import tornado.web
 from msgspec import Struct
-from tornado.httpclient import HTTPError
-from tornado.iostream import StreamClosedError
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from handlers.base import NoSuchRoute
 from handlers.languages import load_languages
 from handlers.routes import url_specs
 from handlers.static_files import StaticFile
 from server.bus.local_bus import LocalBus
-from server.domain.errors import LatchkeyError, StorageUnavailable, WrongSchema
-from server.domain.secrets import new_id
+from server.bus.nats_bus import NatsBus
+from server.bus.nats_link import NatsLink
+from server.domain.errors import AnotherNode, LatchkeyError, StorageUnavailable, WrongSchema
+from server.fetching import fetch_document
 from server.logs import access_line
 from server.services.admission import Admission, AdmissionLimits
 from server.services.audit import AuditTrail
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
 from server.services.credential_changes import CredentialChanges
+from server.services.delivery import Delivery
 from server.services.drain import Drain
 from server.services.fleet_feed import FleetFeed
 from server.services.guesses import Guesses
@@ -38,7 +38,7 @@ from server.services.lock_commands import LockCommands
 from server.services.lock_credentials import LockCredentials
 from server.services.lock_queries import LockQueries
 from server.services.locks import Locks
-from server.services.nodes import Nodes
+from server.services.nodes import ALONE, Nodes, this_process
 from server.services.opening import Opening
 from server.services.operator_opening import OperatorOpening
 from server.services.outcomes import Outcomes
@@ -68,6 +68,7 @@ from server.storage.lock_watch import LockWatch
 from server.storage.node_store import NodeStore
 from server.storage.organization_store import OrganizationStore
 from server.storage.pin_store import PinStore
+from server.storage.presence_store import PresenceStore
 from server.storage.report_store import ReportStore
 from server.storage.secret_store import SecretStore
 from server.storage.temp_key_store import TempKeyStore
@@ -79,8 +80,8 @@ log = structlog.get_logger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent
 _FLUSH_WITHIN_S = 5.0
 _STORAGE_RETRY_S = 1.0
-_FETCH_WITHIN_S = 5.0
-_MOST_DOCUMENT_BYTES = 256 * 1024
+_STORAGE_AT_START_S = 2.0
+_NATS_AT_SHELL_S = 2.0
 
 
 class _Parts(Struct, frozen=True, kw_only=True):
@@ -88,6 +89,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
 
     services: Services
     audit: AuditTrail
+    nats: NatsBus | None
     nodes: Nodes
     outcomes: Outcomes
     reports: ReportStore
@@ -111,13 +113,28 @@ async def open_services(
     client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s)
     database = client[settings.mongodb_database]
     parts = _put_together(settings, database)
-    tasks = Tasks()
+    tasks, prepared = Tasks(), asyncio.Event()
+    if parts.nats is not None:
+        tasks.spawn(parts.nats.run_forever(), "nats")
     reports_kept = timedelta(days=settings.reports_kept_days)
-    prepared = _prepare_storage(database, parts, tasks, reports_kept, give_up)
-    tasks.spawn(prepared, "prepare-storage")
+
+    async def work_or_give_up() -> None:
+        try:
+            await _work_on_storage(database, parts, tasks, reports_kept, prepared)
+        except (WrongSchema, AnotherNode) as error:
+            parts.services.health.begin_drain()
+            if give_up is None:
+                raise
+            give_up(error)
+
+    tasks.spawn(work_or_give_up(), "storage")
     tasks.spawn(parts.telemetry.write_forever(), "telemetry-writer")
     tasks.spawn(parts.services.fleet_feed.run_forever(), "fleet-feed")
     try:
+        # So that nobody is told of locks as they were when an earlier process was killed.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STORAGE_AT_START_S):
+                await prepared.wait()
         yield parts.services
     finally:
         await parts.services.drain.run()
@@ -133,17 +150,24 @@ async def open_services(
 async def open_administration(settings: Settings, mongodb_uri: str) -> AsyncIterator[Services]:
     """The same services at a shell, beside whatever nodes are running, without being one.
 
+    What nodes have to hear of, they hear over NATS, where there is one.
+
     Raises:
         StorageUnavailable: MongoDB is away.
         WrongSchema: what is stored there is not of this server's shape.
     """
     client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s)
     database = client[settings.mongodb_database]
-    parts = _put_together(settings, database)
+    parts, tasks = _put_together(settings, database), Tasks()
     try:
         await migrations.prepare(database)
+        if parts.nats is not None:
+            tasks.spawn(parts.nats.run_forever(), "nats")
+            if not await parts.nats.until_up(_NATS_AT_SHELL_S):
+                log.warning("nats_away", note="the servers look for themselves within seconds")
         yield parts.services
     finally:
+        await tasks.cancel()
         await _close(parts, client)
 
 
@@ -158,8 +182,10 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     locks, commands, keys = LockStore(database), CommandStore(database), TempKeyStore(database)
     organizations, reports = OrganizationStore(database), ReportStore(database)
     events, event_log, states = EventStore(database), EventLog(database), LockStateStore(database)
-    bus = LocalBus()
-    node_id = new_id()
+    presence = PresenceStore(database)
+    nats = _nats_bus(settings)
+    bus = LocalBus() if nats is None else nats
+    node = this_process(settings.node_name, settings.port, ALONE if nats is None else "nats")
     outcomes = Outcomes(commands, keys, bus)
     telemetry = TelemetryWriter(reports, settings.most_waiting_reports)
     limits = SessionLimits(
@@ -167,10 +193,11 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         hello_within_s=settings.hello_within_s,
         frames=settings.frames,
     )
-    sessions = Sessions(node_id, locks, commands, outcomes, telemetry, bus, limits)
-    nodes = Nodes(node_id, NodeStore(database), locks, sessions)
+    sessions = Sessions(node.id, locks, presence, commands, outcomes, telemetry, bus, limits)
+    nodes = Nodes(node, NodeStore(database), presence, sessions)
+    delivery = Delivery(commands, outcomes, bus)
     command_life = timedelta(seconds=settings.command_life_s)
-    opening = Opening(keys, locks, commands, outcomes, bus, command_life)
+    opening = Opening(keys, locks, commands, outcomes, delivery, bus, command_life)
     guesses = Guesses(GuessStore(database))
     pin_stores = PinStores(pins=PinStore(database), keys=keys, locks=locks)
     pins = Pins(pin_stores, guesses, opening, _pin_vault(settings))
@@ -200,27 +227,29 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     signing = _signing(settings, webhook_client)
     dispatch = None
     if signing is not None:
-        dispatch = WebhookDispatch(node_id, delivery_stores, signing.sender, delivery_policy)
+        dispatch = WebhookDispatch(node.id, delivery_stores, signing.sender, delivery_policy)
     admission = Admission(admission_limits)
     confirmations = Confirmations(temp_keys, outcomes, bus)
     fleet_feed = FleetFeed(LockWatch(database), locks, event_log)
-    health = HealthCheck(partial(mongo.ping, database), locks, sessions)
+    health = HealthCheck(
+        partial(mongo.ping, database), None if nats is None else nats.ping, presence, sessions
+    )
     farewell = Farewell(a_second=settings.connects_a_second, window_s=settings.drain_window_s)
     services = Services(
         admission=admission,
         auth=Auth(organizations, credentials, guest_sessions, tokens),
         confirmations=confirmations,
-        credential_changes=CredentialChanges(credentials, locks, events, sessions),
+        credential_changes=CredentialChanges(credentials, locks, events, bus),
         drain=Drain(health, admission, sessions, confirmations, fleet_feed, farewell),
         fleet_feed=fleet_feed,
         guesses=guesses,
         health=health,
         legacy_temp_keys=LegacyTempKeys(temp_keys, keys, locks, events),
-        lock_commands=LockCommands(locks, states, organizations, events, sessions),
+        lock_commands=LockCommands(locks, states, organizations, events, bus),
         lock_queries=LockQueries(locks, commands, reports, event_log),
         locks=Locks(locks, commands),
         opening=opening,
-        operator_opening=OperatorOpening(locks, events, outcomes, bus, command_life),
+        operator_opening=OperatorOpening(locks, events, outcomes, delivery, command_life),
         pins=pins,
         provisioning=Provisioning(organizations, locks, events),
         sessions=sessions,
@@ -231,6 +260,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     return _Parts(
         services=services,
         audit=AuditTrail(events, event_log, states, commands, reports),
+        nats=nats,
         nodes=nodes,
         outcomes=outcomes,
         reports=reports,
@@ -256,36 +286,41 @@ def make_app(services: Services) -> tornado.web.Application:
     )
 
 
-async def _prepare_storage(
+async def _work_on_storage(
     database: mongo.Database,
     parts: _Parts,
     tasks: Tasks,
     reports_kept: timedelta,
-    give_up: Callable[[LatchkeyError], None] | None,
+    prepared: asyncio.Event,
 ) -> None:
-    """Wait for MongoDB, have it ready, and begin what depends on it."""
+    """Wait for MongoDB, have it ready, begin what depends on it, and keep this node's lease.
+
+    Raises:
+        WrongSchema, AnotherNode: this node cannot work on what is stored there.
+    """
     while True:
         try:
             await migrations.prepare(database)
+            await parts.nodes.begin()
+            prepared.set()
             await parts.reports.forget_after(reports_kept)
-            await parts.nodes.begin_alone()
         except StorageUnavailable:
             log.warning("waiting_for_mongodb")
             await asyncio.sleep(_STORAGE_RETRY_S)
-        except WrongSchema as error:
-            parts.services.health.begin_drain()
-            if give_up is None:
-                raise
-            give_up(error)
-            return
         else:
             break
-    tasks.spawn(parts.nodes.renew_forever(), "node-lease")
     tasks.spawn(parts.outcomes.sweep_forever(), "sweeper")
     tasks.spawn(parts.audit.run_forever(), "audit-trail")
     if parts.dispatch is not None:
         tasks.spawn(parts.dispatch.run_forever(), "webhook-leases")
         tasks.spawn(parts.dispatch.follow_forever(), "webhook-news")
+    await parts.nodes.keep_forever()
+
+
+def _nats_bus(settings: Settings) -> NatsBus | None:
+    if settings.nats_url is None:
+        return None
+    return NatsBus(NatsLink(settings.nats_url.reveal()), settings.nats_prefix)
 
 
 def _pin_vault(settings: Settings) -> PinVault | None:
@@ -311,25 +346,3 @@ def _tokens(settings: Settings) -> Tokens | None:
         issuer=settings.jwt_issuer, audience=settings.jwt_audience, algorithms=algorithms
     )
     return Tokens(policy, keys)
-
-
-async def fetch_document(url: str) -> bytes:
-    """Get a small document: within seconds, from that very address, and not compressed.
-
-    Raises:
-        OSError: it cannot be had.
-    """
-    client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=_MOST_DOCUMENT_BYTES)
-    try:
-        answer = await client.fetch(
-            url,
-            connect_timeout=_FETCH_WITHIN_S,
-            request_timeout=_FETCH_WITHIN_S,
-            follow_redirects=False,
-            decompress_response=False,
-        )
-    except (HTTPError, StreamClosedError) as error:
-        raise ConnectionError(str(error)) from error
-    finally:
-        client.close()
-    return answer.body

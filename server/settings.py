@@ -82,6 +82,25 @@ class Settings(Struct, frozen=True, kw_only=True):
             extra={"variable": "LATCHKEY_DATA"},
         ),
     ] = Path.home() / ".local" / "share" / "latchkey"
+    nats_url: Annotated[
+        Secret | None,
+        Meta(
+            description="Where several servers on one MongoDB meet: `nats://`, or `tls://` for an "
+            "encrypted connection, with user and password or a token in it if needed; several "
+            "with commas. Without it this server must be the only one."
+        ),
+    ] = None
+    nats_prefix: Annotated[
+        str,
+        Meta(description="What subjects on NATS begin with: one for each installation."),
+    ] = "latchkey"
+    node_name: Annotated[
+        str | None,
+        Meta(
+            description="What this server and its successors are called, and no other. Without it "
+            "the host's name and the port."
+        ),
+    ] = None
     heartbeat_s: Annotated[float, Meta(description="How often a lock is pinged.")] = 20.0
     offline_after_s: Annotated[
         float,
@@ -237,6 +256,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
     a_time = validate.Range(0.1, _LONGEST_S)
     a_word = validate.Length(min=1, error="Must not be empty.")
     mongodb_uri = env.str("MONGODB_URI", None, validate=_a_mongodb_uri)
+    nats_url = env.str("NATS_URL", None, validate=_nats_urls)
     jwt_secret = env.str("JWT_SECRET", None, validate=[_long_enough, _not_a_public_key])
     session_secret = env.str("SESSION_SECRET", None, validate=_long_enough)
     pin_secret = env.str("PIN_SECRET", None, validate=_long_enough)
@@ -264,6 +284,16 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "mongodb_timeout_s": env.float(
             "MONGODB_TIMEOUT_S", default.mongodb_timeout_s, validate=a_time
         ),
+        "nats_url": _secret(nats_url),
+        "nats_prefix": env.str(
+            "NATS_PREFIX",
+            default.nats_prefix,
+            validate=validate.Regexp(
+                r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,7}\Z",
+                error="Must be letters, digits, _ and -, in parts with dots between them.",
+            ),
+        ),
+        "node_name": env.str("NODE_NAME", None, validate=a_word),
         "data_dir": env.path("DATA", default.data_dir),
         "heartbeat_s": env.float("HEARTBEAT_S", default.heartbeat_s, validate=a_time),
         "offline_after_s": env.float("OFFLINE_AFTER_S", default.offline_after_s, validate=a_time),
@@ -316,6 +346,11 @@ def _long_enough(secret: str) -> None:
 def _a_mongodb_uri(uri: str) -> None:
     if not uri.strip().startswith(("mongodb://", "mongodb+srv://")):
         raise validate.ValidationError("Must begin with mongodb:// or mongodb+srv://.")
+
+
+def _nats_urls(urls: str) -> None:
+    if not all(url.strip().startswith(("nats://", "tls://")) for url in urls.split(",")):
+        raise validate.ValidationError("Must begin with nats:// or tls://, each of several.")
 
 
 def _not_a_public_key(secret: str) -> None:

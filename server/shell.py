@@ -228,8 +228,9 @@ async def _list_locks(settings: Settings, options: argparse.Namespace) -> None:
 
 async def _issue_device_token(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
-        token = await services.provisioning.issue_device_token(options.org, options.lock)
-        _print(options, {"lockId": options.lock, "token": token})
+        operator = Operator(org_id=options.org, name="shell")
+        issued = await services.credential_changes.issue_token(operator, options.lock)
+        _print(options, {"lockId": options.lock, "token": issued.token})
 
 
 async def _create_temp_key(settings: Settings, options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from tornado.platform.asyncio import AsyncIOLoop
 
 from server import logs
 from server.app import make_app, open_services
+from server.bus.embedded_nats import EmbeddedNats, embedded_nats
 from server.services.registry import Services
 from server.settings import Secret, Settings
 from server.storage import migrations, mongo
@@ -58,6 +59,15 @@ def _slowness(item: pytest.Item) -> int:
 def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A MongoDB that is a replica set of one, as in production's smallest form."""
     running = embedded_mongodb(tmp_path_factory.mktemp("mongodb"))
+    with asyncio.Runner() as runner:
+        yield runner.run(running.__aenter__())
+        runner.run(running.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
+    """A NATS, for tests of several nodes."""
+    running = embedded_nats(tmp_path_factory.mktemp("nats"))
     with asyncio.Runner() as runner:
         yield runner.run(running.__aenter__())
         runner.run(running.__aexit__(None, None, None))

@@ -140,6 +140,11 @@ REFUSED_BECAUSE = {
         N_("It was taken back while you opened, so nothing was sent to the lock."),
         N_("If you did not expect this, ask whoever sent you this link."),
     ),
+    RefusalReason.UNREACHABLE: Words(
+        N_("The lock cannot be reached"),
+        N_("Part of the server is away. Nothing was sent to the lock, and nothing will be."),
+        N_("Go back to your key and tap Open again."),
+    ),
     RefusalReason.JAMMED: Words(
         N_("The bolt is jammed"),
         N_("The lock did not open because its bolt is stuck."),

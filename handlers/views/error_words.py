@@ -100,6 +100,11 @@ _ERROR_WORDS = {
         N_("There were too many tries in a short time. Nothing was sent to the lock."),
         N_("Wait a minute, then go back to your key and tap Open again."),
     ),
+    "lock_unreachable": Words(
+        N_("The lock cannot be reached"),
+        N_("Part of the server is away. Nothing was sent to the lock, and nothing will be."),
+        N_("Try again in a moment."),
+    ),
     "storage_unavailable": Words(
         N_("The server is busy"),
         N_("It could not do this just now, and nothing will be sent to the lock later."),

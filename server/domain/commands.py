@@ -13,6 +13,9 @@ from msgspec import Struct, structs
 from server.domain.errors import IllegalTransition
 from server.domain.temp_keys import Claim, TempKey
 
+LONGEST_LIFE = timedelta(seconds=15)
+"""How long any open command may live ("Commands" of the lock protocol)."""
+
 ANSWER_GRACE = timedelta(seconds=2)
 """How long after a command's expiry its result may still be on the way."""
 
@@ -70,6 +73,7 @@ class RefusalReason(StrEnum):
     """
 
     BUSY = "busy"
+    UNREACHABLE = "lock_unreachable"
     REVOKED = "revoked"
     EXPIRED = "expired"
     STALE = "stale"

@@ -266,6 +266,28 @@ class LockOffline(LatchkeyError):
         super().__init__("The lock is offline")
 
 
+class LockUnreachable(LatchkeyError):
+    """The node that holds the lock, if one does, cannot be asked; nothing was sent to the lock."""
+
+    reason = "lock_unreachable"
+
+    def __init__(self) -> None:
+        super().__init__("The lock cannot be reached right now. Please try again in a moment")
+
+
+class AnotherNode(LatchkeyError):
+    """Another node works on this MongoDB, and the two cannot hear of each other's locks."""
+
+    reason = "another_node"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another Latchkey server works on this MongoDB database, and one of the two has no "
+            "LATCHKEY_NATS_URL. Stop that one, give this one a database of its own "
+            "(LATCHKEY_MONGODB_DATABASE), or set LATCHKEY_NATS_URL for both."
+        )
+
+
 class LockBusy(LatchkeyError):
     """The lock is opening already; the second command was not sent."""
 

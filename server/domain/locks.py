@@ -108,7 +108,8 @@ class Lock(Struct, frozen=True, kw_only=True, rename="camel"):
     """A lock. ``time_zone`` is an IANA name: the zone of the door it sits in.
 
     ``version`` is the number of its newest event. ``session_count`` numbers its sessions:
-    of two, the one with the higher number is newer. ``open_confirmation`` asks a guest for
+    of two, the one with the higher number is newer; ``credential_count`` numbers its
+    credentials. ``open_confirmation`` asks a guest for
     a second tap; ``heartbeat_seconds`` is set where the lock has a heartbeat of its own.
     """
 
@@ -131,6 +132,7 @@ class Lock(Struct, frozen=True, kw_only=True, rename="camel"):
     telemetry: LatestReading | None = None
     acked: AckedReports | None = None
     session_count: int = 0
+    credential_count: int = 0
 
     def acked_seq(self, epoch: str) -> int:
         """The last report of ``epoch`` that is stored; 0 where none is."""

@@ -1,11 +1,14 @@
-"""Changing a lock's credential: the connection that the old one opened ends with it."""
+"""Changing a lock's credential: the connection that the old one opened ends with it.
+
+It ends wherever it is: on all nodes that hear of the change at once, and else when they look.
+"""
 
 from server import clock
+from server.bus.base import Bus
 from server.domain.events import LockCredentialRotated
 from server.domain.organizations import Operator
 from server.domain.times import wire_time
 from server.services.lock_credentials import LockCredentials, NewDeviceToken
-from server.services.sessions import Sessions
 from server.storage.event_store import EventStore
 from server.storage.lock_store import LockStore
 
@@ -18,12 +21,12 @@ class CredentialChanges:
         credentials: LockCredentials,
         locks: LockStore,
         events: EventStore,
-        sessions: Sessions,
+        bus: Bus,
     ) -> None:
         self._credentials = credentials
         self._locks = locks
         self._events = events
-        self._sessions = sessions
+        self._bus = bus
 
     async def issue_token(self, operator: Operator, lock_id: int) -> NewDeviceToken:
         """Issue a device token, shown only this once, in place of whatever the lock had.
@@ -55,7 +58,7 @@ class CredentialChanges:
         await self._took_effect(operator, lock_id)
 
     async def _took_effect(self, operator: Operator, lock_id: int) -> None:
-        self._sessions.end_revoked(lock_id)
+        self._bus.lock_changed(lock_id)
         lock = await self._locks.find(lock_id, operator.scope)
         now = clock.now()
         rotated = LockCredentialRotated(lock_id=lock_id, timestamp=wire_time(now), uuid=lock.uuid)

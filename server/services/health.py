@@ -4,30 +4,38 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from server import __version__
-from server.domain.errors import StorageUnavailable
+from server.domain.errors import LatchkeyError
 from server.services.sessions import Sessions
-from server.storage.lock_store import LockStore
+from server.storage.presence_store import PresenceStore
+
+Ping = Callable[[], Awaitable[None]]
+"""Asks a part for a sign of life; raises a ``LatchkeyError`` where none comes."""
 
 _ANSWER_WITHIN_S = 1.0
 
 
-class StorageHealth(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether MongoDB answers, and how fast."""
+class PartHealth(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whether a part that this node needs answers, and how fast."""
 
     ok: bool
     latency_ms: float | None = None
 
 
 class Health(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A node's health; ``locks_online`` counts the installation's, where MongoDB can tell."""
+    """A node's health; ``locks_online`` counts the installation's, where MongoDB can tell.
+
+    ``status`` is ``unavailable`` without MongoDB, and ``degraded`` without NATS, where there
+    should be one: this node's own locks open, others do not.
+    """
 
     status: str
     version: str
     uptime_seconds: float
-    mongodb: StorageHealth
+    mongodb: PartHealth
+    nats: PartHealth | UnsetType = UNSET
     locks_online: int | None
     locks_online_here: int
 
@@ -36,10 +44,15 @@ class HealthCheck:
     """Looks after the parts that this node needs."""
 
     def __init__(
-        self, ping: Callable[[], Awaitable[None]], locks: LockStore, sessions: Sessions
+        self,
+        ping_mongodb: Ping,
+        ping_nats: Ping | None,
+        presence: PresenceStore,
+        sessions: Sessions,
     ) -> None:
-        self._ping = ping
-        self._locks = locks
+        self._ping_mongodb = ping_mongodb
+        self._ping_nats = ping_nats
+        self._presence = presence
         self._sessions = sessions
         self._started = time.monotonic()
         self._draining = False
@@ -49,27 +62,48 @@ class HealthCheck:
         self._draining = True
 
     async def check(self) -> Health:
-        """The node's health, within a second whatever MongoDB does."""
-        started = time.monotonic()
-        locks_online: int | None = None
-        mongodb = StorageHealth(ok=False)
-        try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
-                await self._ping()
-                latency_ms = round((time.monotonic() - started) * 1000, 1)
-                mongodb = StorageHealth(ok=True, latency_ms=latency_ms)
-                locks_online = await self._locks.count_online()
-        except (StorageUnavailable, TimeoutError):
-            mongodb = StorageHealth(ok=False)
+        """The node's health, within a second or two whatever its parts do."""
+        mongodb, nats, locks_online = await asyncio.gather(
+            _health_of(self._ping_mongodb),
+            _unset() if self._ping_nats is None else _health_of(self._ping_nats),
+            self._count_online(),
+        )
+        degraded = nats is not UNSET and not nats.ok
         return Health(
-            status="ok" if mongodb.ok else "unavailable",
+            status="unavailable" if not mongodb.ok else "degraded" if degraded else "ok",
             version=__version__,
             uptime_seconds=round(time.monotonic() - self._started, 1),
             mongodb=mongodb,
-            locks_online=locks_online,
+            nats=nats,
+            locks_online=locks_online if mongodb.ok else None,
             locks_online_here=self._sessions.online,
         )
 
     async def is_ready(self) -> bool:
-        """Whether traffic should be sent here."""
-        return not self._draining and (await self.check()).mongodb.ok
+        """Whether traffic should be sent here.
+
+        It should without NATS: if that is away, it is so for all nodes, and each still opens
+        its own locks.
+        """
+        return not self._draining and (await _health_of(self._ping_mongodb)).ok
+
+    async def _count_online(self) -> int | None:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                return await self._presence.count_online()
+        except (LatchkeyError, TimeoutError):
+            return None
+
+
+async def _health_of(ping: Ping) -> PartHealth:
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            await ping()
+    except (LatchkeyError, TimeoutError):
+        return PartHealth(ok=False)
+    return PartHealth(ok=True, latency_ms=round((time.monotonic() - started) * 1000, 1))
+
+
+async def _unset() -> UnsetType:
+    return UNSET

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from msgspec import UNSET, structs
 
 from server import clock
+from server.bus.base import Bus
 from server.domain import lock_changes
 from server.domain.errors import (
     ChangedMeanwhile,
@@ -20,6 +21,7 @@ from server.domain.errors import (
     LockNotFound,
     LockOffline,
     LockTakesNoKeys,
+    LockUnreachable,
     OrganizationNotFound,
 )
 from server.domain.events import Done
@@ -40,7 +42,6 @@ from server.domain.lock_requests import (
 from server.domain.locks import Lock, StoredKey
 from server.domain.organizations import Operator
 from server.domain.protocol import KeyAction
-from server.services.sessions import Sessions
 from server.storage.event_store import EventStore
 from server.storage.lock_state_store import LockStateStore
 from server.storage.lock_store import LockStore
@@ -68,13 +69,13 @@ class LockCommands:
         states: LockStateStore,
         organizations: OrganizationStore,
         events: EventStore,
-        sessions: Sessions,
+        bus: Bus,
     ) -> None:
         self._locks = locks
         self._states = states
         self._organizations = organizations
         self._events = events
-        self._sessions = sessions
+        self._bus = bus
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, operator: Operator, wanted: CreateLock) -> Done:
@@ -106,9 +107,8 @@ class LockCommands:
     async def add_keys(self, operator: Operator, lock_id: int, wanted: BulkAddKeys) -> Done:
         """Let the lock know several keys, all or none."""
         before, after, done = await self._apply(operator, lock_id, lock_changes.add_keys, wanted)
-        for key in after.keys:
-            if key not in before.keys:
-                self._tell_if_possible(lock_id, KeyAction.WRITE, key)
+        added = [key for key in after.keys if key not in before.keys]
+        await self._tell_if_possible(lock_id, KeyAction.WRITE, added)
         return done
 
     async def remove_key(self, operator: Operator, lock_id: int, wanted: RemoveKey) -> Done:
@@ -118,9 +118,8 @@ class LockCommands:
             InvalidInput: it is not said which.
         """
         before, after, done = await self._apply(operator, lock_id, lock_changes.remove_key, wanted)
-        for key in before.keys:
-            if key not in after.keys:
-                self._tell_if_possible(lock_id, KeyAction.REMOVE, key)
+        removed = [key for key in before.keys if key not in after.keys]
+        await self._tell_if_possible(lock_id, KeyAction.REMOVE, removed)
         return done
 
     async def write_key(self, operator: Operator, lock_id: int, wanted: WriteKey) -> Done:
@@ -128,17 +127,21 @@ class LockCommands:
 
         Raises:
             LockOffline, ChannelClosed: the lock is not connected.
+            LockUnreachable: it may be, on a node that cannot be asked.
             LockTakesNoKeys: it does not understand this.
         """
         _, _, done = await self._apply(operator, lock_id, lock_changes.write_key, wanted)
         key = StoredKey(uuid=wanted.key_uuid, index_number=wanted.key_index_number)
-        self._sessions.send_key(lock_id, KeyAction.WRITE, key)
+        await self._bus.request_key(lock_id, KeyAction.WRITE, key)
         return done
 
-    def _tell_if_possible(self, lock_id: int, action: KeyAction, key: StoredKey) -> None:
+    async def _tell_if_possible(
+        self, lock_id: int, action: KeyAction, keys: list[StoredKey]
+    ) -> None:
         try:
-            self._sessions.send_key(lock_id, action, key)
-        except (LockOffline, ChannelClosed, LockTakesNoKeys):
+            for key in keys:
+                await self._bus.request_key(lock_id, action, key)
+        except (LockOffline, LockUnreachable, ChannelClosed, LockTakesNoKeys):
             return  # whoever needs certainty asks with WriteKey
 
     # People
@@ -183,8 +186,8 @@ class LockCommands:
         """
         await self._locks.find(lock_id, operator.scope)
         await self._known_organization(wanted.org_id)
-        _, after, done = await self._apply(operator, lock_id, lock_changes.set_organization, wanted)
-        self._sessions.refresh(after)
+        done = (await self._apply(operator, lock_id, lock_changes.set_organization, wanted))[2]
+        self._bus.lock_changed(lock_id)
         return done
 
     async def change_uuid(self, operator: Operator, lock_id: int, wanted: ChangeLockUuid) -> Done:
@@ -197,8 +200,8 @@ class LockCommands:
         await self._locks.find(lock_id, operator.scope)
         if not operator.is_super:
             raise Forbidden("Only the super key changes a lock's UUID")
-        _, after, done = await self._apply(operator, lock_id, lock_changes.change_uuid, wanted)
-        self._sessions.refresh(after)
+        done = (await self._apply(operator, lock_id, lock_changes.change_uuid, wanted))[2]
+        self._bus.lock_changed(lock_id)
         return done
 
     async def update(self, operator: Operator, lock_id: int, update: LockUpdate) -> Lock:
@@ -212,7 +215,7 @@ class LockCommands:
             raise InvalidInput("timeZone", f"{update.time_zone!r} is not an IANA time zone")
         after = lock_changes.updated_lock(before, update)
         saved = await self._states.save_settings(before, after)
-        self._sessions.refresh(saved)
+        self._bus.lock_changed(lock_id)
         return saved
 
     async def _apply(

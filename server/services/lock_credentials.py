@@ -43,7 +43,7 @@ class NewDeviceToken(Struct, frozen=True, kw_only=True, rename="camel"):
 class LockCredentials:
     """Issues, registers, revokes and checks the one credential of each lock.
 
-    A new credential takes the place of the old one, whichever kind either is. Ending the
+    A new credential takes the place of the old one, whichever kind either is. Closing the
     connection that the old one opened is not done here.
     """
 
@@ -61,8 +61,9 @@ class LockCredentials:
             LockNotFound: there is no such lock in this scope.
         """
         token = new_device_token()
-        await self._locks.set_credential(lock_id, scope, token_digest=digest(token))
-        return NewDeviceToken(token=token, created_at=clock.now())
+        now = clock.now()
+        await self._locks.set_credential(lock_id, scope, now, token_digest=digest(token))
+        return NewDeviceToken(token=token, created_at=now)
 
     async def register_public_key(self, scope: Scope, lock_id: int, pem: str) -> None:
         """Let the lock sign its own tokens, in place of whatever it had.
@@ -73,7 +74,7 @@ class LockCredentials:
         """
         key = parse_public_key(pem)
         public_key = LockPublicKey(algorithm=algorithm_of(key), pem=_pem(key))
-        await self._locks.set_credential(lock_id, scope, public_key=public_key)
+        await self._locks.set_credential(lock_id, scope, clock.now(), public_key=public_key)
 
     async def revoke(self, scope: Scope, lock_id: int) -> None:
         """Leave the lock without a credential: it cannot connect until it is given one.
@@ -81,7 +82,7 @@ class LockCredentials:
         Raises:
             LockNotFound: there is no such lock in this scope.
         """
-        await self._locks.set_credential(lock_id, scope)
+        await self._locks.set_credential(lock_id, scope, clock.now())
 
     async def check(self, lock_id: int, presented: str | None) -> Lock:
         """The lock that presents a credential: the only way to learn that there is such a lock.

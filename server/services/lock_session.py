@@ -3,14 +3,21 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import assert_never
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from server import clock
 from server.domain.commands import CommandState, OpenCommand
-from server.domain.errors import ChannelClosed, CommandNotFound, ProtocolError, StorageUnavailable
+from server.domain.errors import (
+    ChannelClosed,
+    CommandNotFound,
+    LockOffline,
+    ProtocolError,
+    StorageUnavailable,
+)
 from server.domain.locks import LivenessPolicy, Lock, StoredKey
 from server.domain.protocol import (
     Batch,
@@ -64,6 +71,7 @@ class SessionParts(Struct, frozen=True, kw_only=True):
 
     attach: "Callable[[LockSession, Hello], Awaitable[Lock]]"
     serve: "Callable[[LockSession], Awaitable[None]]"
+    holds: "Callable[[LockSession], Awaitable[bool]]"
     silent: "Callable[[LockSession], None]"
     commands: CommandStore
     outcomes: Outcomes
@@ -85,7 +93,9 @@ class LockSession:
         self._hello: Hello | None = None
         self._is_greeted = False
         self._ended = False
-        self._commands = SessionCommands(self.id, lock, channel, parts.commands, parts.outcomes)
+        self._commands = SessionCommands(
+            self.id, lock, channel, parts.commands, parts.outcomes, self._holds
+        )
         self._keys = SessionKeys(self.id, lock.id, channel)
         self._reports = SessionReports(channel, parts.telemetry)
         self._liveness = parts.liveness.of(lock)
@@ -169,6 +179,8 @@ class LockSession:
             wait_s = secrets.randbelow(_COME_BACK_WITHIN_S) + 2
             self.close(CloseCode.TRY_AGAIN_LATER, f"try again in {wait_s} s")
             raise
+        if self._ended:
+            return
         self._commands.lock = self.lock
         self._keys.greeted(hello.capabilities)
         self._reports.greeted(hello, self.lock.acked_seq(hello.epoch))
@@ -185,7 +197,8 @@ class LockSession:
         self._is_greeted = True
         await self._parts.serve(self)
         for command in await self._parts.commands.waiting_for(self.lock.id, clock.now()):
-            await self.open(command)
+            with suppress(LockOffline):  # superseded: the other session looks for it as well
+                await self.open(command)
 
     def _check_greeted(self) -> None:
         if self._hello is None:
@@ -227,14 +240,25 @@ class LockSession:
         """Wait for the lock's answer; see ``SessionCommands.wait_until_idle``."""
         await self._commands.wait_until_idle(within_s)
 
+    async def open_stored(self, command_id: str) -> None:
+        """Take a command to the lock that another node has stored.
+
+        Raises:
+            CommandNotFound: it has not.
+            LockOffline, StorageUnavailable: as ``SessionCommands.open``.
+        """
+        await self.open(await self._parts.commands.find(command_id))
+
     def send_key(self, action: KeyAction, key: StoredKey) -> None:
         """Tell the lock of a physical key; see ``SessionKeys.send``."""
         self._keys.send(action, key)
 
     def refresh(self, lock: Lock) -> None:
-        """Go on with the lock as it was just changed; the session stays the one it is."""
-        self.lock = structs.replace(lock, session_count=self.lock.session_count)
-        self._commands.lock = self.lock
+        """Go on with the lock as it is stored now."""
+        self.lock = self._commands.lock = lock
+
+    async def _holds(self) -> bool:
+        return await self._parts.holds(self)
 
     # The end
 

@@ -1,72 +1,142 @@
 """This node's lease: while it is renewed, the locks that this node holds may be online."""
 
 import asyncio
-from datetime import timedelta
+import socket
+from datetime import datetime, timedelta
+from typing import Never
 
 import structlog
 
 from server import clock
-from server.domain.errors import StorageUnavailable
+from server.domain.errors import AnotherNode, StorageUnavailable
+from server.domain.secrets import new_id
 from server.services.sessions import Sessions
-from server.storage.lock_store import LockStore
-from server.storage.node_store import NodeStore
+from server.storage.node_store import LiveNode, Node, NodeStore
+from server.storage.presence_store import PresenceStore
 
 log = structlog.get_logger(__name__)
 
-RENEW_EVERY_S = 5.0
 LEASE = timedelta(seconds=15)
+"""How long the locks of a node that was killed may be shown online."""
+
+ALONE = "local"
+"""The bus of a node that knows of no other."""
+
+_LOOK_EVERY_S = 1.0
+_LOOKS_PER_RENEWAL = 5
+_STORED_LEASE = LEASE - timedelta(seconds=2 * _LOOK_EVERY_S)
+"""A lease ends early enough for some node to look, and to write down what it sees, in time."""
+
+_CLOCKS_MAY_DIFFER = timedelta(seconds=1)
+
+
+def this_process(name: str | None, port: int, bus: str) -> Node:
+    """This process as a node. Where nobody can say the same of its successor, its name is its own.
+
+    Without a ``name`` it has that of its host, and the ``port`` it listens on (0: any).
+    """
+    node_id = new_id()
+    if name is None:
+        name = f"{socket.gethostname()}:{port}" if port else node_id
+    return Node(id=node_id, name=name, bus=bus)
 
 
 class Nodes:
     """Renews the lease of this node, and marks offline the locks of nodes whose lease ran out."""
 
     def __init__(
-        self, node_id: str, nodes: NodeStore, locks: LockStore, sessions: Sessions
+        self, node: Node, nodes: NodeStore, presence: PresenceStore, sessions: Sessions
     ) -> None:
-        self._node_id = node_id
+        self._node = node
         self._nodes = nodes
-        self._locks = locks
+        self._presence = presence
         self._sessions = sessions
 
-    async def begin_alone(self) -> None:
-        """Start as the only node there is: whatever an earlier process left behind is over.
+    async def begin(self) -> None:
+        """Start: what an earlier process of this name has left behind is over at once.
 
         Raises:
             StorageUnavailable: MongoDB is away.
         """
-        await self._nodes.remove_all()
+        await self._nodes.remove(await self._nodes.predecessors_of(self._node))
         await self.renew()
 
     async def renew(self) -> None:
-        """Renew the lease, and take offline what no live node holds.
-
-        A node that came too late for its own lease (it stood still, or MongoDB was away)
-        brings its locks back online: their sessions live.
+        """Renew the lease, and see that this node's sessions are those that MongoDB knows of.
 
         Raises:
             StorageUnavailable: MongoDB is away.
         """
-        now = clock.now()
-        if not await self._nodes.renew(self._node_id, now + LEASE):
-            back = await self._locks.reattach(self._sessions.live_ids(), now)
-            log.info("lease_taken", locks_back_online=back)
-        await self._nodes.remove_dead(now)
-        lost = await self._locks.detach_lost(await self._nodes.list_live(now), now)
-        if lost:
-            log.info("locks_of_lost_nodes_offline", locks=lost)
+        asked_at = clock.now()
+        was_there, mongodb_says = await self._nodes.renew(self._node, _STORED_LEASE)
+        if not was_there:
+            log.info("lease_taken", node=self._node.name)
+        _compare_clocks(asked_at, mongodb_says)
+        await self._sessions.check_all()
+        await self._nodes.remove_dead()
+        await self.look()
 
-    async def renew_forever(self) -> None:
-        """Renew again and again: run as a task of the node."""
+    async def look(self) -> None:
+        """Take offline what no live node holds.
+
+        Raises:
+            StorageUnavailable: MongoDB is away.
+        """
+        # In this order, as a node has its lease before it has its first lock.
+        holding = await self._presence.nodes_with_locks()
+        live = await self._nodes.live()
+        lost = holding - {node.id for node in live}
+        if lost:
+            offline = await self._presence.detach_lost(lost, clock.now())
+            log.info("locks_of_lost_nodes_offline", locks=offline)
+        self._notice(live)
+
+    async def keep_forever(self) -> Never:
+        """Look and renew, again and again: run as a task of the node.
+
+        Raises:
+            AnotherNode: another node that came before works on this MongoDB, and does not hear
+                of this one's locks, nor this one of its.
+        """
+        look = 0
         while True:
+            look += 1
+            await asyncio.sleep(_LOOK_EVERY_S)
             try:
-                await self.renew()
+                if look % _LOOKS_PER_RENEWAL == 0:
+                    await self.renew()
+                else:
+                    await self.look()
             except StorageUnavailable:
                 log.warning("lease_not_renewed")
-            await asyncio.sleep(RENEW_EVERY_S)
 
     async def leave(self) -> None:
         """Give the lease up, so that nobody has to wait for it to run out."""
         try:
-            await self._nodes.remove(self._node_id)
+            await self._nodes.remove([self._node.id])
         except StorageUnavailable:
             log.warning("lease_left_to_run_out")
+
+    def _notice(self, live: list[LiveNode]) -> None:
+        """Give way to a node that does not hear of this one's locks, and was there before.
+
+        A node that was killed looks alive for a while; it is not taken for another one unless
+        it has renewed its lease since this one began.
+        """
+        me = next((node for node in live if node.id == self._node.id), None)
+        if me is None:
+            return
+        for other in live:
+            apart = ALONE in (me.bus, other.bus) and other.id != me.id
+            if apart and other.renewed_at > me.started_at:
+                log.error("another_node_without_nats", node=other.name)
+                if me.started_at >= other.started_at:
+                    raise AnotherNode
+
+
+def _compare_clocks(asked_at: datetime, mongodb_says: datetime) -> None:
+    """Complain where this node's clock is wrong: commands expire by it."""
+    now = clock.now()
+    if not asked_at - _CLOCKS_MAY_DIFFER < mongodb_says < now + _CLOCKS_MAY_DIFFER:
+        seconds = round((now - mongodb_says).total_seconds(), 1)
+        log.warning("clock_differs_from_mongodb", seconds=seconds)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from server import clock
 from server.bus.base import Bus
@@ -12,7 +12,6 @@ from server.domain.errors import (
     CommandNotFound,
     DoorNeedsCode,
     GuestNotAllowed,
-    LockOffline,
     SecondTapNeeded,
 )
 from server.domain.organizations import Guest, Scope
@@ -26,7 +25,7 @@ from server.domain.temp_keys import (
     check_schedule,
     claim_for_same_tap,
 )
-from server.services.delivery import deliver_now_or_never
+from server.services.delivery import Delivery
 from server.services.outcomes import Outcomes
 from server.storage.command_store import CommandStore
 from server.storage.lock_store import LockStore
@@ -60,6 +59,7 @@ class Opening:
         locks: LockStore,
         commands: CommandStore,
         outcomes: Outcomes,
+        delivery: Delivery,
         bus: Bus,
         command_life: timedelta,
     ) -> None:
@@ -67,6 +67,7 @@ class Opening:
         self._locks = locks
         self._commands = commands
         self._outcomes = outcomes
+        self._delivery = delivery
         self._bus = bus
         self._command_life = command_life
 
@@ -92,6 +93,8 @@ class Opening:
             TempKeyNotFound, DoorNotFound, LockNotFound: there is no such key, door or lock.
             KeyRefused, GuestNotAllowed, DoorNeedsCode: this key may not open it now.
             SecondTapNeeded: the lock wants its guest to be asked first; nothing was taken.
+            LockUnreachable: the node that may hold the lock cannot be asked; the use is given
+                back, and nothing is sent.
             StorageUnavailable: MongoDB is away; if a use was taken, it is given back later.
         """
         key = await self._keys.find(key_uuid)
@@ -110,7 +113,7 @@ class Opening:
             await self._check_needs_no_second_tap(key, door)
         taken = await self.take_use(key, door, await self._zone(key, door), attempt, guest.user_id)
         if taken.is_new:
-            await self._deliver(taken.command)
+            await self._delivery.deliver(taken.command)
         return await self._answer(taken.command)
 
     async def take_use(
@@ -155,10 +158,12 @@ class Opening:
             It is refused as ``lock_offline``, and its use given back, where the lock was.
 
         Raises:
+            LockUnreachable: the node that may hold the lock cannot be asked; the use is given
+                back, and nothing is sent.
             StorageUnavailable: MongoDB is away; the use is given back later.
         """
         if taken.is_new:
-            await deliver_now_or_never(taken.command, self._bus, self._outcomes)
+            await self._delivery.deliver_now_or_never(taken.command)
         return await self._outcomes.wait_until_final(await self._recorded(taken), within_s)
 
     async def _earlier(self, command_id: str) -> OpenCommand | None:
@@ -171,7 +176,9 @@ class Opening:
         """The command as it is recorded, which another request may be doing just now."""
         with self._bus.watch(taken.command.id) as changes:
             found = await self._earlier(taken.command.id)
-            return found or await changes.wait(_RECORDED_WITHIN_S) or taken.command
+            if found is None and await changes.wait(_RECORDED_WITHIN_S) is not None:
+                found = await self._earlier(taken.command.id)
+            return found or taken.command
 
     async def _check_needs_no_second_tap(self, key: TempKey, door: Door) -> None:
         lock = await self._locks.find(door.lock_id, Scope(org_id=key.org_id))
@@ -184,21 +191,6 @@ class Opening:
             return _ANY_ZONE
         lock = await self._locks.find(door.lock_id, Scope(org_id=key.org_id))
         return ZoneInfo(lock.time_zone)
-
-    async def _deliver(self, command: OpenCommand) -> None:
-        try:
-            await self._bus.request_open(command)
-        except LockOffline:
-            offline = structs.replace(command, offline=True)
-            await self._commands.insert(offline)
-            await self._deliver_after_all(offline)
-
-    async def _deliver_after_all(self, command: OpenCommand) -> None:
-        """Try once more: the lock may have connected just before the command was stored."""
-        try:
-            await self._bus.request_open(command)
-        except LockOffline:
-            return
 
     async def _answer(self, command: OpenCommand) -> OpenCommand:
         try:

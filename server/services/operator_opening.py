@@ -5,16 +5,15 @@ from datetime import timedelta
 from msgspec import Struct
 
 from server import clock
-from server.bus.base import Bus
 from server.domain import lock_changes
 from server.domain.commands import CommandState, OpenCommand, RefusalReason, Step, digest_id
-from server.domain.errors import CommandNotFound, LockBusy, LockOffline
+from server.domain.errors import CommandNotFound, LockBusy, LockOffline, LockUnreachable
 from server.domain.events import Done
 from server.domain.lock_news import requested_id
 from server.domain.lock_requests import OpenLock
 from server.domain.organizations import Operator
 from server.domain.secrets import new_id
-from server.services.delivery import deliver_now_or_never
+from server.services.delivery import Delivery
 from server.services.outcomes import Outcomes
 from server.storage.event_store import EventStore
 from server.storage.lock_store import LockStore
@@ -38,13 +37,13 @@ class OperatorOpening:
         locks: LockStore,
         events: EventStore,
         outcomes: Outcomes,
-        bus: Bus,
+        delivery: Delivery,
         command_life: timedelta,
     ) -> None:
         self._locks = locks
         self._events = events
         self._outcomes = outcomes
-        self._bus = bus
+        self._delivery = delivery
         self._command_life = command_life
 
     async def open(self, operator: Operator, lock_id: int, wanted: OpenLock) -> Opened:
@@ -54,7 +53,7 @@ class OperatorOpening:
 
         Raises:
             LockNotFound: the caller has no such lock.
-            LockOffline: nothing was sent to it, and nothing will be.
+            LockOffline, LockUnreachable: nothing was sent to it, and nothing will be.
             LockBusy: it is opening already; nothing was sent.
             StorageUnavailable: MongoDB is away.
         """
@@ -82,7 +81,7 @@ class OperatorOpening:
             history=[Step(state=CommandState.QUEUED, at=now)],
         )
         # Where another request with this id is doing the same, it is one command all the same.
-        await deliver_now_or_never(command, self._bus, self._outcomes)
+        await self._delivery.deliver_now_or_never(command)
         command = await self._outcomes.find(command_id)
         command = await self._outcomes.wait_until_final(command, _ANSWER_WITHIN_S)
         version = lock.version if event is None else event.version
@@ -93,10 +92,12 @@ def _sent(command: OpenCommand) -> OpenCommand:
     """The command, if the lock was told of it.
 
     Raises:
-        LockOffline, LockBusy: it was not.
+        LockOffline, LockUnreachable, LockBusy: it was not.
     """
     if command.offline or command.state is CommandState.EXPIRED:
         raise LockOffline
+    if command.state is CommandState.REFUSED and command.reason == RefusalReason.UNREACHABLE:
+        raise LockUnreachable
     if command.state is CommandState.REFUSED and command.reason == RefusalReason.BUSY:
         raise LockBusy
     return command

@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 
 from server import clock
-from server.bus.base import Bus
+from server.bus.base import Bus, CommandNews
 from server.domain.commands import (
     ANSWER_GRACE,
     SETTLED,
@@ -57,8 +57,11 @@ class Outcomes:
             await self._after_step(command)
         return command
 
-    async def refuse_unsent(self, command: OpenCommand, reason: str) -> None:
+    async def refuse_unsent(self, command: OpenCommand, reason: str) -> bool:
         """Refuse a command that nobody has sent, and give its use back.
+
+        Returns:
+            Whether that is so; False where a session has it in hand, or it is settled.
 
         Raises:
             StorageUnavailable: MongoDB is away.
@@ -69,6 +72,7 @@ class Outcomes:
         )
         if refused is not None:
             await self._after_step(refused)
+        return refused is not None
 
     async def find(self, command_id: str) -> OpenCommand:
         """The command with that id.
@@ -135,11 +139,13 @@ class Outcomes:
             # It may have changed before we listened.
             command = await self._commands.find(command.id)
             while command.state in states and loop.time() < deadline:
-                command = await changes.wait(deadline - loop.time()) or command
+                news = await changes.wait(deadline - loop.time())
+                if news is None or news.state not in states:
+                    command = await self._commands.find(command.id)
         return command
 
     async def _after_step(self, command: OpenCommand) -> None:
-        self._bus.announce(command)
+        self._bus.announce(CommandNews(command_id=command.id, state=command.state))
         if command.state in USE_GIVEN_BACK and command.temp_key_uuid is not None:
             await self._keys.give_use_back(command.temp_key_uuid, command.id)
         log.info("command", command=command.id, lock=command.lock_id, state=command.state.value)

@@ -147,7 +147,7 @@ class Provisioning:
             LockNotFound: the organisation has no such lock.
         """
         token = new_device_token()
-        await self._locks.set_token(lock_id, Scope(org_id=org_id), digest(token))
+        await self._locks.set_token(lock_id, Scope(org_id=org_id), digest(token), clock.now())
         return token
 
     async def _known_organization(self, org_id: str | None) -> None:

@@ -1,12 +1,20 @@
 """The open commands of one session: sent once, one at a time, settled by the lock's word."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 
 from server import clock
-from server.domain.commands import ANSWER_GRACE, CommandState, OpenCommand, RefusalReason
-from server.domain.errors import ChannelClosed, CommandNotFound, StorageUnavailable
+from server.domain.commands import (
+    ANSWER_GRACE,
+    LONGEST_LIFE,
+    CommandState,
+    OpenCommand,
+    RefusalReason,
+)
+from server.domain.errors import ChannelClosed, CommandNotFound, LockOffline, StorageUnavailable
 from server.domain.locks import Lock
 from server.domain.protocol import Command, encode_frame
 from server.domain.times import wire_time
@@ -29,27 +37,33 @@ class SessionCommands:
         channel: Channel,
         commands: CommandStore,
         outcomes: Outcomes,
+        holds: Callable[[], Awaitable[bool]],
     ) -> None:
         self._session_id = session_id
         self.lock = lock
         self._channel = channel
         self._commands = commands
         self._outcomes = outcomes
+        self._holds = holds
         self._in_hand: _InHand | None = None
 
     async def open(self, command: OpenCommand) -> OpenCommand:
         """Take a command to the lock, if there is still time and the lock is not busy.
 
-        It is recorded that this session has the command in hand before anything is
-        sent, and time is looked at again after that wait: whatever happens to this
+        Whether the lock is in this session still is asked of MongoDB first, and the lock is
+        read again with it. It is recorded that this session has the command in hand before
+        anything is sent, and time is looked at again after that wait: whatever happens to this
         process, the command is never sent late and never twice.
 
         Returns:
             The command as it stands when the frame is written, or will not be.
 
         Raises:
+            LockOffline: another session has taken the lock; nothing was sent or recorded.
             StorageUnavailable: it could not be recorded, so nothing was sent.
         """
+        if not await self._holds():
+            raise LockOffline
         if command.org_id != self.lock.org_id:  # the lock was given away since
             await self._outcomes.refuse_unsent(command, RefusalReason.REVOKED)
             return await self._outcomes.find(command.id)
@@ -102,6 +116,8 @@ class SessionCommands:
             command = await self._outcomes.find(command_id)
             if command.lock_id != self.lock.id:
                 raise CommandNotFound
+            if command.session_id != self._session_id and not await self._holds():
+                return  # the session that has taken the lock since hears it as well
             await self._outcomes.record(command_id, state, reason)
             return
         async with in_hand.sending:  # first it is recorded that it was sent
@@ -138,6 +154,8 @@ class _InHand:
         self.sending = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         life = command.expires_at - clock.now()
+        if life > LONGEST_LIFE:  # the clock of the node that made it is wrong, or this one's
+            life = timedelta(0)
         self._over_at = self._loop.time() + life.total_seconds()
         self._answer_due_at = self._over_at + ANSWER_GRACE.total_seconds()
 

@@ -1,6 +1,7 @@
 """Which locks are connected to this node: attaching, superseding, detaching, and presence."""
 
 import asyncio
+from collections import defaultdict
 from datetime import datetime
 
 import structlog
@@ -8,9 +9,10 @@ from msgspec import Struct
 
 from server import clock
 from server.bus.base import Bus
-from server.domain.errors import LockOffline, StorageUnavailable
-from server.domain.locks import Connection, LivenessPolicy, Lock, OfflineReason, StoredKey
-from server.domain.protocol import CloseCode, Hello, KeyAction
+from server.domain.errors import LockNotFound, StorageUnavailable, Unauthenticated
+from server.domain.locks import Connection, LivenessPolicy, Lock, OfflineReason
+from server.domain.organizations import EVERYBODYS
+from server.domain.protocol import CloseCode, Hello
 from server.domain.rates import Rate
 from server.services.channel import Channel
 from server.services.lock_session import LockSession, SessionParts
@@ -19,11 +21,16 @@ from server.services.tasks import Tasks
 from server.services.telemetry import TelemetryWriter
 from server.storage.command_store import CommandStore
 from server.storage.lock_store import LockStore
+from server.storage.presence_store import PresenceStore
 
 log = structlog.get_logger(__name__)
 
-_DRAIN_POLL_S = 0.02
+_POLL_S = 0.02
 _DETACH_RETRY_S = (0.2, 0.5, 1, 2, 5, 5, 5, 5)
+_WORDS = {
+    CloseCode.SUPERSEDED: "superseded",
+    CloseCode.CREDENTIAL_REVOKED: "credential revoked",
+}
 
 
 class SessionLimits(Struct, frozen=True, kw_only=True):
@@ -48,12 +55,17 @@ class Farewell(Struct, frozen=True, kw_only=True):
 
 
 class Sessions:
-    """The live sessions of this node, at most one per lock."""
+    """The live sessions of this node, at most one per lock.
+
+    Which session a lock is in is for MongoDB to say. Where this node learns that a session of
+    its own is not the one, or has no good credential any more, it ends that session.
+    """
 
     def __init__(
         self,
         node_id: str,
         locks: LockStore,
+        presence: PresenceStore,
         commands: CommandStore,
         outcomes: Outcomes,
         telemetry: TelemetryWriter,
@@ -62,15 +74,17 @@ class Sessions:
     ) -> None:
         self._node_id = node_id
         self._locks = locks
+        self._presence = presence
         self._bus = bus
         self._live: dict[int, LockSession] = {}
-        self._connected: set[LockSession] = set()
+        self._connected: defaultdict[int, set[LockSession]] = defaultdict(set)
         self._tasks = Tasks()
-        self._attaching = 0
+        self._attaching: set[LockSession] = set()
         self._draining = False
         self._parts = SessionParts(
             attach=self._attach,
             serve=self._serve,
+            holds=self._holds,
             silent=self._silent,
             commands=commands,
             outcomes=outcomes,
@@ -79,20 +93,17 @@ class Sessions:
             hello_within_s=limits.hello_within_s,
             frames=limits.frames,
         )
+        bus.on_lock_changed(self._look_at)
 
     @property
     def online(self) -> int:
         """How many locks are online on this node."""
         return len(self._live)
 
-    def live_ids(self) -> list[str]:
-        """The ids of the sessions whose locks are online here."""
-        return [session.id for session in self._live.values()]
-
     def connect(self, lock: Lock, channel: Channel) -> LockSession:
         """Begin a session on an authenticated connection; ``hello`` makes the lock online."""
         session = LockSession(lock, channel, self._parts)
-        self._connected.add(session)
+        self._connected[lock.id].add(session)
         if self._draining:
             session.close(CloseCode.RESTART, "server restarts")
         return session
@@ -100,33 +111,30 @@ class Sessions:
     def disconnect(self, session: LockSession) -> None:
         """The connection of ``session`` is gone; call it exactly once for each ``connect``."""
         session.end()
-        self._connected.discard(session)
+        self._connected[session.lock.id].discard(session)
+        if not self._connected[session.lock.id]:
+            del self._connected[session.lock.id]
         self._detach(session, OfflineReason.CLOSED)
 
-    def refresh(self, lock: Lock) -> None:
-        """The lock was changed: its session, if it is here, goes on with it as it is now."""
-        session = self._live.get(lock.id)
-        if session is not None:
-            session.refresh(lock)
+    async def check_all(self) -> None:
+        """Hold all live sessions against what is stored of their locks.
 
-    def send_key(self, lock_id: int, action: KeyAction, key: StoredKey) -> None:
-        """Tell a lock which physical key to store, or to forget.
+        One query, which finds nothing unless news was lost, or this node was taken for lost:
+        then its sessions live, and so their locks are online again.
 
         Raises:
-            LockOffline: it has no session here.
-            LockTakesNoKeys: it has not said that it understands this.
-            ChannelClosed: its connection is just ending.
+            StorageUnavailable: MongoDB is away.
         """
-        session = self._live.get(lock_id)
-        if session is None:
-            raise LockOffline
-        session.send_key(action, key)
-
-    def end_revoked(self, lock_id: int) -> None:
-        """The lock's credential is good no longer: close every connection that it opened here."""
-        for session in [one for one in self._connected if one.lock.id == lock_id]:
-            session.close(CloseCode.CREDENTIAL_REVOKED, "credential revoked")
-            self._detach(session, OfflineReason.CREDENTIAL_REVOKED)
+        live = {lock_id: session.id for lock_id, session in self._live.items()}
+        lost: list[str] = []
+        for lock in await self._presence.astray(live):
+            self._judge(lock)
+            session = self._live.get(lock.id)
+            if session is not None and session.id == lock.connection.session_id:
+                lost.append(session.id)
+        if lost:
+            back = await self._presence.reattach(lost, clock.now())
+            log.info("locks_back_online", locks=back)
 
     async def drain(self, farewell: Farewell) -> None:
         """Send every lock away to reconnect elsewhere, and record that they are offline.
@@ -138,7 +146,8 @@ class Sessions:
         loop = asyncio.get_running_loop()
         began = loop.time()
         goodbyes = Tasks()
-        leaving = [session for session in self._connected if not session.ended]
+        connected = [session for each in self._connected.values() for session in each]
+        leaving = [session for session in connected if not session.ended]
         pause_s = min(1 / farewell.a_second, farewell.window_s / max(1, len(leaving)))
         openings_end_at = began + farewell.openings_within_s
         for number, session in enumerate(leaving):
@@ -148,7 +157,7 @@ class Sessions:
         await goodbyes.finish(farewell.openings_within_s + farewell.window_s)
         give_up_at = loop.time() + farewell.recorded_within_s
         while self._attaching and loop.time() < give_up_at:
-            await asyncio.sleep(_DRAIN_POLL_S)
+            await asyncio.sleep(_POLL_S)
         await self._tasks.finish(max(0.0, give_up_at - loop.time()))
 
     async def _send_away(self, session: LockSession, idle_within_s: float) -> None:
@@ -168,32 +177,85 @@ class Sessions:
             firmware=hello.firmware,
             model=hello.model,
         )
-        self._attaching += 1
+        self._attaching.add(session)
         try:
-            lock = await self._locks.attach(session.lock.id, connection)
+            lock = await self._presence.attach(session.lock, connection)
+        except (LockNotFound, Unauthenticated):
+            self._end(session, CloseCode.CREDENTIAL_REVOKED)
+            return session.lock
         except StorageUnavailable:
             # It may have been written all the same.
             self._spawn_offline(session, OfflineReason.CLOSED)
             raise
         finally:
-            self._attaching -= 1
+            self._attaching.discard(session)
         if session.ended:  # it closed while we waited
             closed = OfflineReason.DRAINED if self._draining else OfflineReason.CLOSED
             self._spawn_offline(session, closed)
             return lock
         other = self._live.get(lock.id)
         if other is not None and other.lock.session_count > lock.session_count:
-            session.close(CloseCode.SUPERSEDED, "superseded")
+            self._end(session, CloseCode.SUPERSEDED)
             return lock
         self._live[lock.id] = session
         if other is not None:
-            other.close(CloseCode.SUPERSEDED, "superseded")
+            self._end(other, CloseCode.SUPERSEDED)
+        self._bus.lock_taken(lock.id)
         log.info("lock_online", lock=lock.id, session=session.id)
         return lock
 
     async def _serve(self, session: LockSession) -> None:
         if self._live.get(session.lock.id) is session:
-            await self._bus.serve_lock(session.lock.id, session.open)
+            await self._bus.serve_lock(session.lock.id, session)
+
+    async def _holds(self, session: LockSession) -> bool:
+        """Whether the lock is in this session still, by what is stored; raises as ``_check``."""
+        await self._check(session.lock.id)
+        return self._live.get(session.lock.id) is session
+
+    def _look_at(self, lock_id: int) -> None:
+        if lock_id in self._connected:
+            self._tasks.spawn(self._check_after_news(lock_id), f"check-{lock_id}")
+
+    async def _check_after_news(self, lock_id: int) -> None:
+        # A session that is just attaching may have lost the lock again before it knows.
+        while any(session.lock.id == lock_id for session in self._attaching):
+            await asyncio.sleep(_POLL_S)
+        try:
+            await self._check(lock_id)
+        except StorageUnavailable:
+            log.info("lock_checked_later", lock=lock_id)  # with all the others
+
+    async def _check(self, lock_id: int) -> None:
+        """Go on with a lock as it is stored, or end its sessions here.
+
+        Raises:
+            StorageUnavailable: MongoDB is away.
+        """
+        try:
+            lock = await self._locks.find(lock_id, EVERYBODYS)
+        except LockNotFound:
+            return
+        self._judge(lock)
+
+    def _judge(self, lock: Lock) -> None:
+        for session in list(self._connected.get(lock.id, ())):
+            if session.lock.session_count > lock.session_count:
+                continue  # it has attached since the lock was read
+            if session.lock.credential_count < lock.credential_count:
+                self._end(session, CloseCode.CREDENTIAL_REVOKED)
+                self._detach(session, OfflineReason.CREDENTIAL_REVOKED)
+            elif self._live.get(lock.id) is not session:
+                continue
+            elif session.lock.session_count < lock.session_count:
+                self._end(session, CloseCode.SUPERSEDED)
+                self._detach(session, OfflineReason.SUPERSEDED)
+            else:
+                session.refresh(lock)
+
+    def _end(self, session: LockSession, code: CloseCode) -> None:
+        session.close(code, _WORDS[code])
+        log.info("session_ended", lock=session.lock.id, session=session.id, code=int(code))
 
     def _silent(self, session: LockSession) -> None:
         self._detach(session, OfflineReason.TIMEOUT)
@@ -211,10 +273,10 @@ class Sessions:
     async def _write_offline(
         self, session: LockSession, reason: OfflineReason, since: datetime
     ) -> None:
-        await self._bus.release_lock(session.lock.id, session.open)
+        await self._bus.release_lock(session.lock.id, session)
         for retry_after_s in (*_DETACH_RETRY_S, None):
             try:
-                was_ours = await self._locks.detach(
+                was_ours = await self._presence.detach(
                     session.lock.id, session.id, reason, session.last_seen_at, since
                 )
             except StorageUnavailable:

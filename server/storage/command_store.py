@@ -34,6 +34,25 @@ class CommandStore:
             return False
         return True
 
+    async def insert_offline(self, command: OpenCommand) -> bool:
+        """Add a command whose lock was offline, or note that of it, while nobody has it in hand.
+
+        Returns:
+            False where a session has it, or it is settled.
+        """
+        document = _document(command)
+        for given_otherwise in ("_id", "state", "offline"):
+            del document[given_otherwise]
+        try:
+            await self._commands.update_one(
+                {"_id": command.id, "state": CommandState.QUEUED.value, "sessionId": None},
+                {"$setOnInsert": document, "$set": {"offline": True}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return False
+        return True
+
     async def hand_to_session(self, command: OpenCommand, session_id: str) -> bool:
         """Record, durably and before anything is sent, that a session takes the command in hand.
 

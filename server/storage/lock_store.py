@@ -1,21 +1,17 @@
-"""Locks and their presence."""
+"""Locks, and what they prove themselves with."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.errors import AlreadyExists, LockNotFound
-from server.domain.locks import Connection, Lock, OfflineReason, PresenceChange
+from server.domain.locks import Lock
 from server.domain.organizations import Scope
 from server.storage.mongo import Database, Document, Documents, Transaction, reports_outages
-
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_UNTOLD = 200
-"""As many changes of a lock's presence wait for their events, if nobody records them."""
+from server.storage.presence_store import ending_the_session
 
 _locks = Documents(Lock)
 
@@ -75,33 +71,46 @@ class LockStore:
         cursor = self._locks.find(wanted).sort("_id", 1).limit(limit)
         return [_locks.read(document) async for document in cursor]
 
-    async def set_token(self, lock_id: int, scope: Scope, token_digest: str) -> None:
+    async def set_token(self, lock_id: int, scope: Scope, token_digest: str, now: datetime) -> None:
         """Replace the lock's device token; only its digest is kept.
 
         Raises:
             LockNotFound: there is no such lock in this scope.
         """
-        await self.set_credential(lock_id, scope, token_digest=token_digest)
+        await self.set_credential(lock_id, scope, now, token_digest=token_digest)
 
     async def set_credential(
         self,
         lock_id: int,
         scope: Scope,
+        now: datetime,
         *,
         token_digest: str | None = None,
         public_key: LockPublicKey | None = None,
     ) -> None:
         """Replace the lock's credential, whichever kind it was; by none where none is given.
 
+        The session that the old one began ends with it: the lock is offline from then on.
+
         Raises:
             LockNotFound: there is no such lock in this scope.
         """
-        credential = {
-            "tokenDigest": token_digest,
-            "publicKey": None if public_key is None else msgspec.to_builtins(public_key),
-        }
         done = await self._locks.update_one(
-            {"_id": lock_id, **_within(scope)}, {"$set": credential}
+            {"_id": lock_id, **_within(scope)},
+            [
+                {
+                    "$set": {
+                        "tokenDigest": {"$literal": token_digest},
+                        "publicKey": {
+                            "$literal": None
+                            if public_key is None
+                            else msgspec.to_builtins(public_key)
+                        },
+                        "credentialCount": {"$add": [{"$ifNull": ["$credentialCount", 0]}, 1]},
+                    }
+                },
+                *ending_the_session(now),
+            ],
         )
         if done.matched_count == 0:
             raise LockNotFound
@@ -122,132 +131,6 @@ class LockStore:
         """The lock, where that is its public key."""
         document = await self._locks.find_one({"_id": lock_id, "publicKey.pem": pem})
         return None if document is None else _locks.read(document)
-
-    async def attach(self, lock_id: int, connection: Connection) -> Lock:
-        """Mark the lock online in a new session, whichever session it was in before.
-
-        Returns:
-            The lock as it is now; its ``session_count`` is the number of this session.
-
-        Raises:
-            LockNotFound: the lock is gone.
-        """
-        since = connection.since or _LONG_AGO
-        document = await self._locks.find_one_and_update(
-            {"_id": lock_id},
-            {
-                "$set": {"connection": msgspec.to_builtins(connection, builtin_types=(datetime,))},
-                "$inc": {"sessionCount": 1},
-                "$push": _untold(f"{connection.session_id}/online", True, since),
-            },
-            return_document=ReturnDocument.AFTER,
-        )
-        if document is None:
-            raise LockNotFound
-        return _locks.read(document)
-
-    async def detach(
-        self,
-        lock_id: int,
-        session_id: str,
-        reason: OfflineReason,
-        last_seen_at: datetime,
-        now: datetime,
-    ) -> bool:
-        """Mark the lock offline, unless another session has attached it since.
-
-        Returns:
-            Whether this session was still the lock's own.
-        """
-        done = await self._locks.update_one(
-            {"_id": lock_id, "connection.sessionId": session_id, "connection.online": True},
-            {
-                "$set": {
-                    "connection.online": False,
-                    "connection.offlineReason": reason.value,
-                    "connection.since": now,
-                    "connection.lastSeenAt": last_seen_at,
-                },
-                "$push": _untold(f"{session_id}/offline", False, now, reason),
-            },
-        )
-        return done.modified_count == 1
-
-    async def detach_lost(self, live_nodes: Iterable[str], now: datetime) -> int:
-        """Mark offline every lock that only a node no longer alive held.
-
-        Returns:
-            How many locks that were.
-        """
-        lost: Document = {
-            "connection.online": True,
-            "connection.nodeId": {"$nin": list(live_nodes)},
-        }
-        done = await self._locks.update_many(
-            lost,
-            [
-                {
-                    "$set": {
-                        "connection.online": False,
-                        "connection.offlineReason": OfflineReason.SERVER_LOST.value,
-                        "connection.since": now,
-                        "presenceChanges": _untold_of_each(
-                            "lost", False, now, OfflineReason.SERVER_LOST
-                        ),
-                    }
-                }
-            ],
-        )
-        return done.modified_count
-
-    async def reattach(self, session_ids: Iterable[str], now: datetime) -> int:
-        """Mark online again the locks of living sessions whose node was taken for lost.
-
-        Returns:
-            How many locks that were.
-        """
-        wrongly_lost: Document = {
-            "connection.sessionId": {"$in": list(session_ids)},
-            "connection.offlineReason": OfflineReason.SERVER_LOST.value,
-        }
-        done = await self._locks.update_many(
-            wrongly_lost,
-            [
-                {
-                    "$set": {
-                        "connection.online": True,
-                        "connection.since": now,
-                        "presenceChanges": _untold_of_each("back", True, now),
-                    }
-                },
-                {"$unset": "connection.offlineReason"},
-            ],
-        )
-        return done.modified_count
-
-    async def count_online(self) -> int:
-        """How many locks are online in the whole installation."""
-        return await self._locks.count_documents({"connection.online": True})
-
-
-def _untold(
-    change_id: str, online: bool, at: datetime, reason: OfflineReason | None = None
-) -> Document:
-    """What ``$push`` takes to keep a change of presence until its event is recorded."""
-    change = PresenceChange(id=change_id, online=online, at=at, reason=reason)
-    document = msgspec.to_builtins(change, builtin_types=(datetime,))
-    return {"presenceChanges": {"$each": [document], "$slice": -_MOST_UNTOLD}}
-
-
-def _untold_of_each(
-    word: str, online: bool, at: datetime, reason: OfflineReason | None = None
-) -> Document:
-    """The same for many locks at once, as an expression of each lock's own session."""
-    change_id = {"$concat": ["$connection.sessionId", f"/{word}/{at.timestamp()}"]}
-    change = {"id": change_id, "online": online, "at": at}
-    if reason is not None:
-        change["reason"] = reason.value
-    return {"$concatArrays": [{"$ifNull": ["$presenceChanges", []]}, [change]]}
 
 
 def _within(scope: Scope) -> Document:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -54,11 +54,16 @@ class BareConnection:
         async with asyncio.timeout(TIMEOUT_S):
             return json.loads(await self.socket.recv())
 
-    async def hello(self, epoch: str = "epoch-1") -> dict[str, Any]:
+    async def hello(self, epoch: str = "epoch-1", **fields: object) -> dict[str, Any]:
         """Say hello; the welcome."""
-        await self.say("hello", firmware="1.0", model="bare", epoch=epoch, lastSeq=0)
+        await self.say("hello", firmware="1.0", model="bare", epoch=epoch, lastSeq=0, **fields)
         self.welcome = await self.hear("welcome")
         return self.welcome
+
+    async def hello_or_closed(self) -> None:
+        """Say hello; the server may rather close the connection."""
+        with suppress(ConnectionClosed):
+            await self.hello()
 
     async def result(self, command_id: str, status: str, **fields: object) -> None:
         """Say what became of a command."""

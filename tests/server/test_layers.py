@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The layers
     "server.domain": {"server.domain"},
     "server.storage": {"server.storage", "server.domain", "server.child_process"},
-    "server.bus": {"server.bus", "server.domain"},
+    "server.bus": {"server.bus", "server.domain", "server.clock", "server.child_process"},
     "server.services": {
         "server.services",
         "server.storage",
@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.child_process": set(),
     "server.clock": set(),
     "server.listening": {"server.domain"},
+    "server.fetching": set(),
     "server.logs": set(),
     "server.service_manager": set(),
     "server.settings": {"server.domain"},
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.storage",
         "server.bus",
         "server.domain",
+        "server.fetching",
         "server.logs",
         "server.settings",
         "server.webhook_client",
@@ -100,6 +102,7 @@ ONLY_IN: dict[str, set[str]] = {
     "tornado": {
         "handlers",
         "server.app",
+        "server.fetching",
         "server.listening",
         "server.logs",
         "server.webhook_client",
@@ -108,6 +111,7 @@ ONLY_IN: dict[str, set[str]] = {
     "standardwebhooks": {"server.services"},
     "environs": {"server.settings"},
     "websockets": {"simulator"},
+    "nats": {"server.bus"},
 }
 """Packages that are kept in one place, so that they can be replaced there."""
 

@@ -17,6 +17,7 @@ from server.storage.event_store import EventStore
 from server.storage.lock_state_store import LockStateStore
 from server.storage.lock_store import LockStore
 from server.storage.mongo import Database
+from server.storage.presence_store import PresenceStore
 from server.storage.report_store import ReportStore
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -26,6 +27,11 @@ LATER = NOW + timedelta(minutes=1)
 @pytest.fixture
 def locks(database: Database) -> LockStore:
     return LockStore(database)
+
+
+@pytest.fixture
+def presence(database: Database) -> PresenceStore:
+    return PresenceStore(database)
 
 
 @pytest.fixture
@@ -63,10 +69,10 @@ async def told(database: Database, lock_id: int = 17) -> list[tuple[str, dict[st
     ]
 
 
-async def a_lock(locks: LockStore, lock_id: int = 17) -> None:
-    await locks.insert(
-        Lock(id=lock_id, uuid=f"uuid-{lock_id}", org_id="org", name="Door", created_at=NOW)
-    )
+async def a_lock(locks: LockStore, lock_id: int = 17) -> Lock:
+    lock = Lock(id=lock_id, uuid=f"uuid-{lock_id}", org_id="org", name="Door", created_at=NOW)
+    await locks.insert(lock)
+    return lock
 
 
 def session(name: str, node_id: str = "node") -> Connection:
@@ -77,11 +83,11 @@ def session(name: str, node_id: str = "node") -> Connection:
 
 
 async def test_a_lock_that_came_and_went_is_told_in_that_order(
-    audit: AuditTrail, locks: LockStore, database: Database
+    audit: AuditTrail, locks: LockStore, presence: PresenceStore, database: Database
 ):
-    await a_lock(locks)
-    await locks.attach(17, session("s1"))
-    await locks.detach(17, "s1", OfflineReason.TIMEOUT, NOW, LATER)
+    lock = await a_lock(locks)
+    await presence.attach(lock, session("s1"))
+    await presence.detach(17, "s1", OfflineReason.TIMEOUT, NOW, LATER)
     await audit.catch_up()
     assert await told(database) == [
         ("LockOnline", {"timestamp": "2026-11-23T08:00:00.000Z"}),
@@ -89,32 +95,34 @@ async def test_a_lock_that_came_and_went_is_told_in_that_order(
     ]
 
 
-async def test_nothing_is_told_twice(audit: AuditTrail, locks: LockStore, database: Database):
-    await a_lock(locks)
-    await locks.attach(17, session("s1"))
+async def test_nothing_is_told_twice(
+    audit: AuditTrail, locks: LockStore, presence: PresenceStore, database: Database
+):
+    lock = await a_lock(locks)
+    await presence.attach(lock, session("s1"))
     for _ in range(3):
         await audit.catch_up()
     assert len(await told(database)) == 1
 
 
 async def test_the_late_goodbye_of_an_old_session_is_not_told(
-    audit: AuditTrail, locks: LockStore, database: Database
+    audit: AuditTrail, locks: LockStore, presence: PresenceStore, database: Database
 ):
-    await a_lock(locks)
-    await locks.attach(17, session("old"))
-    await locks.attach(17, session("new"))
-    await locks.detach(17, "old", OfflineReason.CLOSED, NOW, LATER)
+    lock = await a_lock(locks)
+    await presence.attach(lock, session("old"))
+    await presence.attach(lock, session("new"))
+    await presence.detach(17, "old", OfflineReason.CLOSED, NOW, LATER)
     await audit.catch_up()
     assert [name for name, _ in await told(database)] == ["LockOnline", "LockOnline"]
 
 
 async def test_locks_of_a_lost_node_are_told_offline_and_back(
-    audit: AuditTrail, locks: LockStore, database: Database
+    audit: AuditTrail, locks: LockStore, presence: PresenceStore, database: Database
 ):
-    await a_lock(locks)
-    await locks.attach(17, session("s1", "lost"))
-    await locks.detach_lost([], LATER)
-    await locks.reattach(["s1"], LATER)
+    lock = await a_lock(locks)
+    await presence.attach(lock, session("s1", "lost"))
+    await presence.detach_lost(["lost"], LATER)
+    await presence.reattach(["s1"], LATER)
     await audit.catch_up()
     events = await told(database)
     assert [name for name, _ in events] == ["LockOnline", "LockOffline", "LockOnline"]
@@ -122,12 +130,12 @@ async def test_locks_of_a_lost_node_are_told_offline_and_back(
 
 
 async def test_a_lock_that_flaps_is_told_every_time(
-    audit: AuditTrail, locks: LockStore, database: Database
+    audit: AuditTrail, locks: LockStore, presence: PresenceStore, database: Database
 ):
-    await a_lock(locks)
+    lock = await a_lock(locks)
     for number in range(30):
-        await locks.attach(17, session(f"s{number}"))
-        await locks.detach(17, f"s{number}", OfflineReason.CLOSED, NOW, LATER)
+        await presence.attach(lock, session(f"s{number}"))
+        await presence.detach(17, f"s{number}", OfflineReason.CLOSED, NOW, LATER)
     await audit.catch_up()
     assert [name for name, _ in await told(database)] == ["LockOnline", "LockOffline"] * 30
 
@@ -262,17 +270,21 @@ async def test_an_alarm_of_a_clock_that_is_ahead_happened_when_it_came_in(
 
 
 async def test_what_was_recorded_but_not_marked_is_not_told_again(
-    audit: AuditTrail, locks: LockStore, commands: CommandStore, database: Database
+    audit: AuditTrail,
+    locks: LockStore,
+    presence: PresenceStore,
+    commands: CommandStore,
+    database: Database,
 ):
-    await a_lock(locks)
-    await locks.attach(17, session("s1"))
+    lock = await a_lock(locks)
+    await presence.attach(lock, session("s1"))
     await commands.insert(command_with())
     await commands.advance("c1", CommandState.OPENED, LATER)
-    presence = await LockStateStore(database).untold_presence(10)
+    [(_, untold)] = await LockStateStore(database).untold_presence(10)
     await audit.catch_up()
     # As it stands when the server was killed before it noted what it had told:
     await database["commands"].update_one({"_id": "c1"}, {"$set": {"untold": True}})
-    changes = [{"id": change.id, "online": True, "at": NOW} for change in presence[0][1]]
+    changes = [{"id": change.id, "online": True, "at": NOW} for change in untold]
     await database["locks"].update_one({"_id": 17}, {"$set": {"presenceChanges": changes}})
     await audit.catch_up()
     assert [name for name, _ in await told(database)] == ["LockOnline", "LockOpened"]
@@ -280,11 +292,15 @@ async def test_what_was_recorded_but_not_marked_is_not_told_again(
 
 
 async def test_many_nodes_at_once_tell_everything_once(
-    locks: LockStore, commands: CommandStore, reports: ReportStore, database: Database
+    locks: LockStore,
+    presence: PresenceStore,
+    commands: CommandStore,
+    reports: ReportStore,
+    database: Database,
 ):
     for lock_id in range(1, 6):
-        await a_lock(locks, lock_id)
-        await locks.attach(lock_id, session(f"s{lock_id}"))
+        lock = await a_lock(locks, lock_id)
+        await presence.attach(lock, session(f"s{lock_id}"))
     await a_lock(locks)
     for number in range(10):
         await commands.insert(command_with(f"c{number}"))

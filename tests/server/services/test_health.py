@@ -11,8 +11,8 @@ from server import __version__
 from server.services.health import HealthCheck
 from server.services.registry import Services
 from server.storage import mongo
-from server.storage.lock_store import LockStore
 from server.storage.mongo import Database
+from server.storage.presence_store import PresenceStore
 from tests.house import House
 
 
@@ -29,7 +29,7 @@ def away() -> Iterator[Database]:
 
 @pytest.fixture
 def without_mongodb(services: Services, away: Database) -> HealthCheck:
-    return HealthCheck(partial(mongo.ping, away), LockStore(away), services.sessions)
+    return HealthCheck(partial(mongo.ping, away), None, PresenceStore(away), services.sessions)
 
 
 async def test_a_node_with_its_database_is_well(services: Services):
@@ -61,7 +61,7 @@ async def test_a_database_that_never_answers_is_not_waited_for(
     async def never() -> None:
         await asyncio.Event().wait()
 
-    health = HealthCheck(never, LockStore(database), services.sessions)
+    health = HealthCheck(never, None, PresenceStore(database), services.sessions)
     assert (await health.check()).status == "unavailable"
 
 

@@ -18,8 +18,8 @@ from server.services.registry import Services
 from server.settings import Settings
 from server.storage.event_log import EventLog
 from server.storage.lock_state_store import LockStateStore
-from server.storage.lock_store import LockStore
 from server.storage.mongo import Database
+from server.storage.presence_store import PresenceStore
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_a_change_of_presence_is_no_reason_to_lose_a_command(
     services: Services, database: Database
 ):
     operator, lock = await a_lock(services)
-    await LockStore(database).attach(lock.id, lock.connection)
+    await PresenceStore(database).attach(lock, lock.connection)
     done = await services.lock_commands.add_key(operator, lock.id, requests.AddKey(key_uuid="fob"))
     assert done.event is not None
     after = await services.locks.find(operator, lock.id)

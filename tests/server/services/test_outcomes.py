@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from server import clock
+from server.bus.base import CommandNews
 from server.bus.local_bus import LocalBus
 from server.domain.commands import CommandState, OpenCommand, Step
 from server.domain.errors import CommandNotFound
@@ -114,8 +115,8 @@ async def test_a_step_is_recorded_with_its_time_and_its_reason(parts: Parts):
 async def test_a_step_is_announced_to_whoever_watches(parts: Parts):
     await parts.stored()
     with parts.bus.watch("c1") as changes:
-        stepped = await parts.outcomes.record("c1", CommandState.SENT)
-        assert await changes.wait(WITHIN_S) == stepped
+        await parts.outcomes.record("c1", CommandState.SENT)
+        assert await changes.wait(WITHIN_S) == CommandNews(command_id="c1", state=CommandState.SENT)
 
 
 async def test_a_step_that_is_not_allowed_is_neither_recorded_nor_announced(parts: Parts):

@@ -24,6 +24,7 @@ from server.domain.locks import Lock
 from server.domain.organizations import Scope
 from server.domain.schedule import ScheduleWindow, Weekday
 from server.domain.temp_keys import AccessMethod, AccessMode, Door, TempKey
+from server.services.delivery import Delivery
 from server.services.guesses import Guesses
 from server.services.opening import Opening
 from server.services.outcomes import Outcomes
@@ -123,7 +124,8 @@ def build(database: Database, commands: Commands, **options: Any) -> Panel:
     bus = LocalBus()
     outcomes = Outcomes(records, keys, bus)
     stores = PinStores(pins=PinStore(database), keys=keys, locks=locks)
-    opening = Opening(keys, locks, records, outcomes, bus, timedelta(seconds=3))
+    delivery = Delivery(records, outcomes, bus)
+    opening = Opening(keys, locks, records, outcomes, delivery, bus, timedelta(seconds=3))
     vault = options.pop("vault", PinVault(SECRET))
     guesses = Guesses(GuessStore(database))
     pins = Pins(stores, guesses, opening, vault, refused_after_s=0, **options)

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import structs
 from tornado.ioloop import IOLoop
 
-from server.app import fetch_document, open_services
+from server.app import open_services
 from server.domain.errors import LatchkeyError, Unauthenticated
+from server.fetching import fetch_document
 from server.services.jwks import PUBLIC_KEY_ALGORITHMS, IssuerUnavailable, Jwks, JwksTimes
 from server.services.tokens import LONGEST_TOKEN, SharedSecret, TokenPolicy, Tokens
 from server.settings import Settings

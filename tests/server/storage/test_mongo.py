@@ -27,6 +27,7 @@ from server.storage.lock_store import LockStore
 from server.storage.mongo import Database, Documents
 from server.storage.node_store import NodeStore
 from server.storage.organization_store import OrganizationStore
+from server.storage.presence_store import PresenceStore
 from server.storage.report_store import ReportStore
 from server.storage.temp_key_store import TempKeyStore
 
@@ -241,14 +242,14 @@ async def test_every_store_says_that_a_database_is_away(database_that_is_away: D
     asked = [
         LockStore(database_that_is_away).find(17, Scope(org_id="org")),
         LockStore(database_that_is_away).list_of(Scope(org_id="org")),
-        LockStore(database_that_is_away).count_online(),
+        PresenceStore(database_that_is_away).count_online(),
         TempKeyStore(database_that_is_away).find("key"),
         TempKeyStore(database_that_is_away).give_use_back("key", "c1"),
         CommandStore(database_that_is_away).advance("c1", CommandState.SENT, NOW),
         CommandStore(database_that_is_away).waiting_for(17, NOW),
         ReportStore(database_that_is_away).list_of_lock(17, "org", 1),
         OrganizationStore(database_that_is_away).find("org"),
-        NodeStore(database_that_is_away).renew("n1", NOW),
+        NodeStore(database_that_is_away).remove(["n1"]),
     ]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(answer) for answer in answers] == [StorageUnavailable] * len(asked)

@@ -1,14 +1,16 @@
-"""The leases of server nodes in a real MongoDB."""
+"""The leases of server nodes in a real MongoDB, by its clock."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from server.storage.mongo import Database
-from server.storage.node_store import NodeStore
+from server.storage.node_store import Node, NodeStore
 
-NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-TICK = timedelta(milliseconds=1)
+LEASE = timedelta(seconds=60)
+OVER = timedelta(0)
+N1 = Node(id="n1", name="alpha", bus="nats")
+N2 = Node(id="n2", name="beta", bus="nats")
 
 
 @pytest.fixture
@@ -16,36 +18,59 @@ def nodes(database: Database) -> NodeStore:
     return NodeStore(database)
 
 
-async def test_a_node_is_alive_until_just_before_its_lease_runs_out(nodes: NodeStore):
-    await nodes.renew("n1", NOW)
-    assert await nodes.list_live(NOW - TICK) == ["n1"]
-    assert await nodes.list_live(NOW) == []
+async def live(nodes: NodeStore) -> list[str]:
+    return sorted(node.id for node in await nodes.live())
+
+
+async def test_a_node_lives_while_its_lease_lasts(nodes: NodeStore):
+    await nodes.renew(N1, LEASE)
+    await nodes.renew(N2, OVER)
+    assert await live(nodes) == ["n1"]
 
 
 async def test_a_lease_that_is_renewed_lasts_longer(nodes: NodeStore):
-    await nodes.renew("n1", NOW)
-    await nodes.renew("n1", NOW + TICK)
-    assert await nodes.list_live(NOW) == ["n1"]
+    await nodes.renew(N1, OVER)
+    await nodes.renew(N1, LEASE)
+    assert await live(nodes) == ["n1"]
 
 
-async def test_a_node_that_leaves_is_gone_at_once(nodes: NodeStore):
-    await nodes.renew("n1", NOW)
-    await nodes.renew("n2", NOW)
-    await nodes.remove("n1")
-    assert await nodes.list_live(NOW - TICK) == ["n2"]
+async def test_a_node_is_told_whether_its_lease_was_still_there(nodes: NodeStore):
+    first, began = await nodes.renew(N1, LEASE)
+    second, renewed = await nodes.renew(N1, LEASE)
+    assert (first, second) == (False, True)
+    assert began <= renewed
+
+
+async def test_a_node_is_known_by_its_name_and_since_when_it_runs(nodes: NodeStore):
+    _, began = await nodes.renew(N1, LEASE)
+    _, renewed = await nodes.renew(N1, LEASE)
+    [node] = await nodes.live()
+    assert (node.name, node.bus, node.started_at, node.renewed_at) == (
+        "alpha",
+        "nats",
+        began,
+        renewed,
+    )
+
+
+async def test_nodes_that_leave_are_gone_at_once(nodes: NodeStore):
+    await nodes.renew(N1, LEASE)
+    await nodes.renew(N2, LEASE)
+    await nodes.remove(["n1"])
+    assert await live(nodes) == ["n2"]
+
+
+async def test_a_node_finds_the_earlier_processes_of_its_name(nodes: NodeStore):
+    for earlier, lease in (("killed", LEASE), ("long gone", OVER), ("n1", LEASE)):
+        await nodes.renew(Node(id=earlier, name="alpha", bus="nats"), lease)
+    await nodes.renew(N2, LEASE)
+    assert sorted(await nodes.predecessors_of(N1)) == ["killed", "long gone"]
 
 
 async def test_nodes_whose_lease_ran_out_are_forgotten_and_others_kept(
     nodes: NodeStore, database: Database
 ):
-    await nodes.renew("dead", NOW)
-    await nodes.renew("alive", NOW + TICK)
-    await nodes.remove_dead(NOW)
-    assert await database["nodes"].distinct("_id") == ["alive"]
-
-
-async def test_every_node_can_be_forgotten(nodes: NodeStore, database: Database):
-    await nodes.renew("n1", NOW)
-    await nodes.renew("n2", NOW)
-    await nodes.remove_all()
-    assert await database["nodes"].count_documents({}) == 0
+    await nodes.renew(N1, OVER)
+    await nodes.renew(N2, LEASE)
+    await nodes.remove_dead()
+    assert await database["nodes"].distinct("_id") == ["n2"]

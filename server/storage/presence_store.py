@@ -1,0 +1,200 @@
+"""Which lock is in which session, and on which node: changed by compare-and-set only."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+from pymongo import ReturnDocument
+
+from server.domain.errors import LockNotFound, Unauthenticated
+from server.domain.locks import Connection, Lock, OfflineReason, PresenceChange
+from server.storage.mongo import Database, Document, Documents, reports_outages
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_UNTOLD = 200
+"""As many changes of a lock's presence wait for their events, if nobody records them."""
+
+_locks = Documents(Lock)
+
+
+@reports_outages
+class PresenceStore:
+    """The collection ``locks``, as far as their connections are concerned."""
+
+    def __init__(self, database: Database) -> None:
+        self._locks = database["locks"]
+
+    async def attach(self, lock: Lock, connection: Connection) -> Lock:
+        """Mark the lock online in a new session, whichever session it was in before.
+
+        ``lock`` is as it was when its credential was found good.
+
+        Returns:
+            The lock as it is now; its ``session_count`` is the number of this session.
+
+        Raises:
+            LockNotFound: the lock is gone.
+            Unauthenticated: its credential was replaced meanwhile.
+        """
+        document = await self._locks.find_one_and_update(
+            {"_id": lock.id, "credentialCount": _count(lock.credential_count)},
+            {
+                "$set": {"connection": msgspec.to_builtins(connection, builtin_types=(datetime,))},
+                "$inc": {"sessionCount": 1},
+                "$push": _untold(
+                    f"{connection.session_id}/online", True, connection.since or _LONG_AGO
+                ),
+            },
+            return_document=ReturnDocument.AFTER,
+        )
+        if document is not None:
+            return _locks.read(document)
+        if await self._locks.count_documents({"_id": lock.id}):
+            raise Unauthenticated("The lock's credential was replaced")
+        raise LockNotFound
+
+    async def detach(
+        self,
+        lock_id: int,
+        session_id: str,
+        reason: OfflineReason,
+        last_seen_at: datetime,
+        now: datetime,
+    ) -> bool:
+        """Mark the lock offline, unless another session has attached it since.
+
+        Returns:
+            Whether this session was still the lock's own.
+        """
+        done = await self._locks.update_one(
+            {"_id": lock_id, "connection.sessionId": session_id, "connection.online": True},
+            {
+                "$set": {
+                    "connection.online": False,
+                    "connection.offlineReason": reason.value,
+                    "connection.since": now,
+                    "connection.lastSeenAt": last_seen_at,
+                },
+                "$push": _untold(f"{session_id}/offline", False, now, reason),
+            },
+        )
+        return done.modified_count == 1
+
+    async def nodes_with_locks(self) -> set[str]:
+        """The nodes that locks are online on, whether or not these nodes live."""
+        return set(await self._locks.distinct("connection.nodeId", {"connection.online": True}))
+
+    async def detach_lost(self, lost_nodes: Collection[str], now: datetime) -> int:
+        """Mark offline every lock that one of these nodes held, which are no longer alive.
+
+        Returns:
+            How many locks that were.
+        """
+        lost: Document = {
+            "connection.online": True,
+            "connection.nodeId": {"$in": list(lost_nodes)},
+        }
+        done = await self._locks.update_many(
+            lost,
+            [
+                {
+                    "$set": {
+                        "connection.online": False,
+                        "connection.offlineReason": OfflineReason.SERVER_LOST.value,
+                        "connection.since": now,
+                        "presenceChanges": _with_untold("lost", now, OfflineReason.SERVER_LOST),
+                    }
+                }
+            ],
+        )
+        return done.modified_count
+
+    async def astray(self, sessions: Mapping[int, str]) -> list[Lock]:
+        """Those of these locks that are not online in the session which is named for them."""
+        if not sessions:
+            return []
+        wrong: Document = {
+            "_id": {"$in": list(sessions)},
+            "$or": [
+                {"connection.sessionId": {"$nin": list(sessions.values())}},
+                {"connection.online": False},
+            ],
+        }
+        return [_locks.read(document) async for document in self._locks.find(wrong)]
+
+    async def reattach(self, session_ids: Iterable[str], now: datetime) -> int:
+        """Mark online again the locks of living sessions whose node was taken for lost.
+
+        Returns:
+            How many locks that were.
+        """
+        wrongly_lost: Document = {
+            "connection.sessionId": {"$in": list(session_ids)},
+            "connection.offlineReason": OfflineReason.SERVER_LOST.value,
+        }
+        done = await self._locks.update_many(
+            wrongly_lost,
+            [
+                {
+                    "$set": {
+                        "connection.online": True,
+                        "connection.since": now,
+                        "presenceChanges": _with_untold("back", now),
+                    }
+                },
+                {"$unset": "connection.offlineReason"},
+            ],
+        )
+        return done.modified_count
+
+    async def count_online(self) -> int:
+        """How many locks are online in the whole installation."""
+        return await self._locks.count_documents({"connection.online": True})
+
+
+def ending_the_session(now: datetime) -> list[Document]:
+    """Stages of an update that end a lock's session, if it is in one, with its credential."""
+    reason = OfflineReason.CREDENTIAL_REVOKED
+    ended = {
+        "connection": {
+            "$mergeObjects": [
+                "$connection",
+                {"sessionId": None, "online": False, "offlineReason": reason.value, "since": now},
+            ]
+        },
+        "presenceChanges": _with_untold("revoked", now, reason),
+    }
+    return [
+        {
+            "$replaceWith": {
+                "$cond": [
+                    "$connection.online",
+                    {"$mergeObjects": ["$$ROOT", ended]},
+                    "$$ROOT",
+                ]
+            }
+        }
+    ]
+
+
+def _count(credential_count: int) -> object:
+    # A lock that never had its credential replaced does not have the field.
+    return credential_count or {"$in": [0, None]}
+
+
+def _untold(
+    change_id: str, online: bool, at: datetime, reason: OfflineReason | None = None
+) -> Document:
+    """What ``$push`` takes to keep a change of presence until its event is recorded."""
+    change = PresenceChange(id=change_id, online=online, at=at, reason=reason)
+    document = msgspec.to_builtins(change, builtin_types=(datetime,))
+    return {"presenceChanges": {"$each": [document], "$slice": -_MOST_UNTOLD}}
+
+
+def _with_untold(word: str, at: datetime, reason: OfflineReason | None = None) -> Document:
+    """The same in a pipeline, for many locks: offline for that reason, or online without one."""
+    change_id = {"$concat": ["$connection.sessionId", f"/{word}/{at.timestamp()}"]}
+    change = {"id": change_id, "online": reason is None, "at": at}
+    if reason is not None:
+        change["reason"] = reason.value
+    return {"$concatArrays": [{"$ifNull": ["$presenceChanges", []]}, [change]]}

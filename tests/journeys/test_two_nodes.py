@@ -1,0 +1,224 @@
+"""Two servers on one MongoDB and one NATS: any of them serves any guest, and any lock."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from msgspec import structs
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
+from websockets.exceptions import ConnectionClosed
+
+from server.app import make_app, open_services
+from server.bus.embedded_nats import EmbeddedNats
+from server.domain.errors import LockOffline
+from server.domain.lock_requests import OpenLock, WriteKey
+from server.settings import Secret, Settings
+from server.storage.mongo import Database
+from tests.house import House, command_id_of, until
+from tests.journeys.bare_lock import BareLock
+from tests.journeys.stream import following
+
+
+class Town(NamedTuple):
+    """One organisation, as it is seen at either of two nodes."""
+
+    here: House
+    there: House
+
+
+@asynccontextmanager
+async def node(settings: Settings, mongodb_uri: str, folder: Path) -> AsyncIterator[House]:
+    """A node on a port of its own, with an organisation."""
+    async with open_services(settings, mongodb_uri) as services:
+        [socket] = bind_sockets(0, "127.0.0.1")
+        server = HTTPServer(make_app(services))
+        server.add_sockets([socket])
+        try:
+            url = f"http://127.0.0.1:{socket.getsockname()[1]}"
+            yield await House.build(services, url, folder)
+        finally:
+            server.stop()
+            await server.close_all_connections()
+
+
+@asynccontextmanager
+async def two_nodes(settings: Settings, mongodb_uri: str, folder: Path) -> AsyncIterator[Town]:
+    async with AsyncExitStack() as stack:
+        houses = [
+            await stack.enter_async_context(
+                node(structs.replace(settings, node_name=name), mongodb_uri, folder / name)
+            )
+            for name in ("here", "there")
+        ]
+        here, other = houses
+        there = House(other.services, other.url, folder / "there", here.organization, here.api_key)
+        for house in (other, there, here):
+            stack.push_async_callback(house.close)
+        for house in houses:
+            await until(lambda house=house: well(house))
+        yield Town(here, there)
+
+
+async def well(house: House) -> bool:
+    return (await house.services.health.check()).status == "ok"
+
+
+@pytest.fixture
+def town(
+    io_loop: IOLoop,
+    mongodb_uri: str,
+    nats_server: EmbeddedNats,
+    settings: Settings,
+    database: Database,
+    tmp_path: Path,
+) -> Iterator[Town]:
+    settings = structs.replace(
+        settings, nats_url=Secret(nats_server.url), nats_prefix=settings.mongodb_database
+    )
+    running = two_nodes(settings, mongodb_uri, tmp_path)
+    yield io_loop.run_sync(running.__aenter__)
+    io_loop.run_sync(lambda: running.__aexit__(None, None, None))
+
+
+# Openings
+
+
+async def test_a_guest_at_one_node_opens_a_lock_that_hangs_on_the_other(town: Town):
+    lock = await town.there.lock()
+    async with lock.connected():
+        tapped = await town.here.tap_open(await town.here.key(lock))
+        command = await town.here.until_state(command_id_of(tapped), "opened")
+    assert [step["state"] for step in command["history"]] == [
+        "queued",
+        "sent",
+        "accepted",
+        "opened",
+    ]
+
+
+async def test_the_guests_page_at_one_node_follows_a_lock_on_the_other(town: Town):
+    device = await town.there.device()
+    async with BareLock(town.there.url, device).online() as connection:
+        tapped = await town.here.tap_open(await town.here.key(device))
+        command = await connection.hear("command")
+        page = await town.here.visit(tapped.location)
+        async with following(town.here, page) as stream:
+            first = await stream.next()
+            await connection.result(command["id"], "accepted")
+            second = await stream.next()
+            await connection.result(command["id"], "opened")
+            third = await stream.next()
+    assert (first, second, third) == ("sent", "accepted", "opened")
+
+
+async def test_a_lock_that_comes_back_at_another_node_gets_what_waits_for_it(town: Town):
+    lock = await town.there.lock()
+    key = await town.here.key(lock)
+    tapped = await town.here.tap_open(key)
+    offline = await town.here.command(command_id_of(tapped))
+    async with lock.connected():
+        await town.here.until_state(command_id_of(tapped), "opened")
+    assert offline["offline"] is True
+
+
+async def test_a_lock_that_nobody_holds_is_offline_at_every_node(town: Town):
+    lock = await town.there.lock()
+    for house in town:
+        with pytest.raises(LockOffline):
+            await house.services.operator_opening.open(house.operator, lock.lock_id, OpenLock())
+
+
+async def test_two_guests_at_two_nodes_share_the_last_use_of_a_key(town: Town):
+    lock = await town.there.lock()
+    async with lock.connected():
+        key = await town.here.key(lock, max_uses=1)
+        taps = await asyncio.gather(*(house.tap_open(key) for house in town for _ in range(100)))
+        opened = {command_id_of(page) for page in taps if page.status == 303}
+        await town.here.until_state(opened.pop(), "opened")
+    assert opened == set()
+    assert await town.here.used_count(key) == 1
+    assert {page.status for page in taps} == {303, 400}
+
+
+# One session for each lock
+
+
+async def test_the_newest_connection_wins_wherever_the_older_one_is(town: Town):
+    device = await town.here.device()
+    async with (
+        BareLock(town.here.url, device).online() as old,
+        BareLock(town.there.url, device).online() as new,
+    ):
+        assert await old.closed() == 4000
+        assert await new.still_answers()
+        assert (await town.here.connection(device))["online"] is True
+
+
+async def test_of_two_connections_at_two_nodes_at_once_exactly_one_stays(town: Town):
+    device = await town.here.device()
+    locks = [BareLock(house.url, device) for house in town]
+    for _ in range(100):
+        async with locks[0].connection() as one, locks[1].connection() as other:
+            await asyncio.gather(one.hello_or_closed(), other.hello_or_closed())
+            closings = {asyncio.create_task(each.closed()): each for each in (one, other)}
+            done, pending = await asyncio.wait(closings, return_when=asyncio.FIRST_COMPLETED)
+            assert [closing.result() for closing in done] == [4000]
+            [closing] = pending
+            closing.cancel()
+            stored = await town.here.services.locks.find(town.here.operator, device.lock_id)
+            assert stored.connection.session_id == closings[closing].welcome["sessionId"]
+            assert stored.connection.online
+            assert await closings[closing].still_answers()
+
+
+async def test_the_results_of_a_superseded_connection_do_not_count(town: Town):
+    device = await town.here.device()
+    async with (
+        BareLock(town.here.url, device).online() as old,
+        BareLock(town.there.url, device).online() as new,
+    ):
+        tapped = await town.here.tap_open(await town.here.key(device))
+        command = await new.hear("command")
+        with suppress(ConnectionClosed):
+            await old.result(command["id"], "opened")
+        assert await old.closed() == 4000
+        await new.result(command["id"], "refused", reason="jammed")
+        stored = await town.here.until_state(command_id_of(tapped), "refused")
+    assert [step["state"] for step in stored["history"]] == ["queued", "sent", "refused"]
+
+
+# What changes at one node is heard at the other
+
+
+async def test_a_credential_that_is_replaced_ends_connections_at_every_node(town: Town):
+    device = await town.here.device()
+    lock = BareLock(town.there.url, device)
+    async with lock.online() as live, lock.connection() as silent:
+        await town.here.manage("POST", f"/locks/{device.lock_id}/credentials", {})
+        assert await live.closed() == 4001
+        assert await silent.closed() == 4001
+    connection = await town.here.until_offline(device)
+    assert connection["offlineReason"] == "credentialRevoked"
+
+
+async def test_a_change_of_a_lock_reaches_its_session_at_another_node(town: Town):
+    device = await town.there.device()
+    async with BareLock(town.there.url, device).online() as connection:
+        await town.here.manage("PATCH", f"/locks/{device.lock_id}", {"openForSeconds": 9})
+        await town.here.tap_open(await town.here.key(device))
+        assert (await connection.hear("command"))["openForSeconds"] == 9
+
+
+async def test_a_key_for_a_lock_is_written_from_any_node(town: Town):
+    device = await town.there.device()
+    async with BareLock(town.there.url, device).connection() as connection:
+        await connection.hello(capabilities=["keys"])
+        wanted = WriteKey(key_uuid="card", key_index_number=3)
+        await town.here.services.lock_commands.write_key(town.here.operator, device.lock_id, wanted)
+        frame = await connection.hear("key")
+    assert (frame["action"], frame["keyUuid"]) == ("write", "card")
