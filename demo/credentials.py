@@ -12,10 +12,11 @@ def _new_secret() -> str:
 
 
 class Credentials(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What signs the demo's tokens and hides its PINs, and its API key, shown only once."""
+    """The secrets behind the demo's tokens, PINs and webhooks, and its API key, shown only once."""
 
     jwt_secret: str
     pin_secret: str = field(default_factory=_new_secret)
+    webhook_secret: str = field(default_factory=_new_secret)
     api_key: str | None = None
 
     def __repr__(self) -> str:

@@ -186,6 +186,8 @@ class _Starter:
             "LATCHKEY_MONGODB_URI": self._mongodb_uri,
             "LATCHKEY_JWT_SECRET": self._seeded.credentials.jwt_secret,
             "LATCHKEY_PIN_SECRET": self._seeded.credentials.pin_secret,
+            "LATCHKEY_WEBHOOK_SECRET": self._seeded.credentials.webhook_secret,
+            "LATCHKEY_WEBHOOK_LOOPBACK": "true",
         }
         # A variable may name a file instead, which would win over ours.
         theirs = {k: v for k, v in os.environ.items() if k.removesuffix("_FILE") not in ours}

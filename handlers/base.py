@@ -51,6 +51,7 @@ from server.domain.errors import (
 from server.domain.organizations import Operator
 from server.services.jwks import IssuerUnavailable
 from server.services.registry import Services
+from server.services.webhook_sending import SecretUnreadable
 
 MOST_BODY_BYTES = 256 * 1024
 _A_YEAR_S = 31_536_000
@@ -79,6 +80,7 @@ _STATUS: Mapping[type[LatchkeyError], int] = {
     LockUnreachable: 503,
     PinsOff: 503,
     WebhooksOff: 503,
+    SecretUnreadable: 503,
     NoFreePin: 503,
     TooManyFollowers: 503,
     Overloaded: 503,
@@ -263,7 +265,7 @@ class BaseHandler(tornado.web.RequestHandler):
             self.set_header("Connection", "close")
         elif isinstance(error, TooManyTries | Overloaded):
             self.set_header("Retry-After", str(math.ceil(error.retry_after.total_seconds())))
-        elif isinstance(error, PinsOff | NoFreePin | WebhooksOff):
+        elif isinstance(error, PinsOff | NoFreePin | WebhooksOff | SecretUnreadable):
             pass  # waiting does not help
         elif status_code == 503:
             self.set_header("Retry-After", "2")

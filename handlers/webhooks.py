@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from handlers.base import BaseHandler
 from handlers.credentials import DoneAnswer
@@ -64,8 +64,8 @@ class WebhooksOfOrganization(BaseHandler):
         """Subscribe to the events that happen from now on."""
         issued = await self.services.webhooks.create(self.operator, body)
         shown = _answer(WebhookState(webhook=issued.webhook, locks_waiting=0))
-        fields = {name: getattr(shown, name) for name in shown.__struct_fields__}
-        self.write_json(NewWebhookAnswer(secret=issued.secret, **fields), status=201)
+        answer = NewWebhookAnswer(secret=issued.secret, **structs.asdict(shown))
+        self.write_json(answer, status=201)
 
 
 class OneWebhook(BaseHandler):

@@ -15,6 +15,7 @@ _HIDDEN = "…"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GUEST_PATH = re.compile(r"(/(?:collective-)?temp-keys/)[^/?\s\"']+")
 _API_KEY = re.compile(r"lk_[A-Za-z0-9]{40}")
+_WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _BEARER = re.compile(r"(Bearer\s+)\S+", re.IGNORECASE)
 
 
@@ -23,6 +24,7 @@ def redact(text: str) -> str:
     text = _GUEST_PATH.sub(rf"\1{_HIDDEN}", text)
     text = _UUID.sub(_HIDDEN, text)
     text = _API_KEY.sub(_HIDDEN, text)
+    text = _WEBHOOK_SECRET.sub(_HIDDEN, text)
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
 
 

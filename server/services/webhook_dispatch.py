@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from datetime import datetime
 
 import structlog
+from msgspec import Struct
 
 from server.domain.errors import ChangedMeanwhile, StorageUnavailable
 from server.domain.webhooks import Webhook
@@ -24,6 +26,13 @@ _AFTER_UNREADABLE_S = 60.0
 _WAIT_FOR_STORAGE_S = 1.0
 
 
+class _HeldOff(Struct, frozen=True, kw_only=True):
+    """Until when (monotonic) a webhook is left alone after trouble, unless somebody changes it."""
+
+    until: float
+    updated_at: datetime
+
+
 class WebhookDispatch:
     """Takes leases on webhooks and runs a ``WebhookRunner`` for each.
 
@@ -40,7 +49,7 @@ class WebhookDispatch:
         self._policy = policy
         self._slots = asyncio.Semaphore(MOST_REQUESTS)
         self._runners: dict[str, WebhookRunner] = {}
-        self._not_before: dict[str, float] = {}
+        self._held_off: dict[str, _HeldOff] = {}
         self._tasks = Tasks()
         self._stopping = False
         self._seen: int | None = None
@@ -76,6 +85,7 @@ class WebhookDispatch:
 
     async def _look(self) -> None:
         active = {webhook.id: webhook for webhook in await self._stores.webhooks.list_active()}
+        self._held_off = {name: held for name, held in self._held_off.items() if name in active}
         for webhook_id, runner in list(self._runners.items()):
             if webhook_id in active:
                 await self._renew(runner)
@@ -86,7 +96,17 @@ class WebhookDispatch:
                 await self._claim(webhook)
 
     def _is_time_for(self, webhook: Webhook) -> bool:
-        return not self._stopping and self._not_before.get(webhook.id, 0) <= time.monotonic()
+        held_off = self._held_off.get(webhook.id)
+        in_trouble = (
+            held_off is not None
+            and held_off.updated_at == webhook.updated_at
+            and time.monotonic() < held_off.until
+        )
+        return not self._stopping and not in_trouble
+
+    def _hold_off(self, webhook: Webhook, for_s: float) -> None:
+        until = time.monotonic() + for_s
+        self._held_off[webhook.id] = _HeldOff(until=until, updated_at=webhook.updated_at)
 
     async def _claim(self, webhook: Webhook) -> None:
         asked_at = time.monotonic()
@@ -115,13 +135,13 @@ class WebhookDispatch:
             await runner.run()
         except* (StorageUnavailable, ChangedMeanwhile):
             log.info("webhook_delivery_interrupted", webhook=webhook.id)
-            self._not_before[webhook.id] = time.monotonic() + _WAIT_FOR_STORAGE_S
+            self._hold_off(webhook, _WAIT_FOR_STORAGE_S)
         except* SecretUnreadable:
             log.warning("webhook_secret_unreadable", webhook=webhook.id, host=webhook.host)
-            self._not_before[webhook.id] = time.monotonic() + _AFTER_UNREADABLE_S
+            self._hold_off(webhook, _AFTER_UNREADABLE_S)
         except* Exception:
             log.exception("webhook_delivery_broke", webhook=webhook.id, host=webhook.host)
-            self._not_before[webhook.id] = time.monotonic() + _AFTER_TROUBLE_S
+            self._hold_off(webhook, _AFTER_TROUBLE_S)
         finally:
             del self._runners[webhook.id]
         try:

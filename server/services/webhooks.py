@@ -75,7 +75,7 @@ class Webhooks:
         self._stores = stores
         self._check_url = check_url
         self._policy = policy
-        self._signing_or_none = signing
+        self._signing = signing
 
     async def create(self, operator: Operator, wanted: NewWebhook) -> IssuedSecret:
         """Subscribe to what happens from now on.
@@ -85,7 +85,7 @@ class Webhooks:
             TooManyWebhooks: there are enough.
             WebhooksOff: this server cannot sign.
         """
-        org_id, signing = _organization(operator), self._signing
+        org_id, signing = _organization(operator), self._required_signing()
         check_events(wanted.events)
         await self._check_url(wanted.url)
         if len(await self._stores.webhooks.list_of(org_id)) >= MOST_WEBHOOKS:
@@ -154,7 +154,7 @@ class Webhooks:
             ChangedMeanwhile: somebody else changes the webhook at the same time.
             WebhooksOff: this server cannot sign.
         """
-        signing = self._signing
+        signing = self._required_signing()
         before = await self._find(operator, webhook_id)
         secret, sealed = signing.secrets.issue(before.id)
         until = clock.now() + overlap
@@ -169,7 +169,7 @@ class Webhooks:
         Raises:
             WebhooksOff: this server cannot sign.
         """
-        signing = self._signing
+        signing = self._required_signing()
         webhook = await self._find(operator, webhook_id)
         test_id = f"test/{new_id()}"
         body = test_envelope(webhook, test_id, clock.now())
@@ -200,7 +200,7 @@ class Webhooks:
             DeliveryWaiting: it goes out by itself, or is being sent.
             WebhooksOff: this server cannot sign.
         """
-        signing = self._signing
+        signing = self._required_signing()
         webhook = await self._find(operator, webhook_id)
         delivery = await self._stores.deliveries.claim_again(
             delivery_id, webhook.id, self._policy.lease
@@ -217,11 +217,10 @@ class Webhooks:
         line = delivery_of(webhook, event, state, delivery.created_at)
         return await self._stores.deliveries.record(line, attempt)
 
-    @property
-    def _signing(self) -> Signing:
-        if self._signing_or_none is None:
+    def _required_signing(self) -> Signing:
+        if self._signing is None:
             raise WebhooksOff
-        return self._signing_or_none
+        return self._signing
 
     async def _find(self, operator: Operator, webhook_id: str) -> Webhook:
         return await self._stores.webhooks.find(webhook_id, _organization(operator))

@@ -13,6 +13,7 @@ from server.storage.mongo import Database
 from tests.house import Device, House, until
 from tests.receiver import Received, Receiver, taken
 
+TOKEN = "s3cret-of-the-partner"
 FAR_AWAY = datetime(2100, 1, 1, tzinfo=UTC)
 TRIES = 4
 """What ``webhook_retries_s`` of the tests comes to."""
@@ -30,7 +31,7 @@ def receiver(io_loop: IOLoop) -> Iterator[Receiver]:
 
 async def subscribe(house: House, receiver: Receiver, *events: str) -> dict[str, Any]:
     """A webhook for these events."""
-    body = {"url": f"{receiver.url}/hook?token=s3cret", "events": events or ["*"]}
+    body = {"url": f"{receiver.url}/hook?token={TOKEN}", "events": events or ["*"]}
     page = await house.manage("POST", "/webhooks", body)
     assert page.status == 201, page.json()
     return page.json()
@@ -147,7 +148,7 @@ async def test_later_events_of_the_lock_wait_and_other_locks_go_on(
 
 @pytest.mark.expects_log("webhook_delivery_failed")
 async def test_after_the_last_try_an_event_is_parked_and_the_next_goes_on(
-    house: House, receiver: Receiver
+    house: House, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ):
     async def refuse_one(got: Received) -> int:
         return 500 if got.data["keyUuid"] == "poison" else 200
@@ -162,6 +163,9 @@ async def test_after_the_last_try_an_event_is_parked_and_the_next_goes_on(
     assert keys_in(receiver.received) == ["poison"] * TRIES + ["next"]
     assert failed["nextTryAt"] is None
     assert failed["attempts"][0]["answer"] == "no such <b>thing</b>"
+    assert "webhook_delivery_failed" in caplog.text
+    assert TOKEN not in caplog.text
+    assert webhook["secret"] not in caplog.text
 
 
 @pytest.mark.expects_log("webhook_delivery_failed")

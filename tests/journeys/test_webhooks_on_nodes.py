@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from msgspec import structs
@@ -9,6 +10,7 @@ from tornado.ioloop import IOLoop
 
 from server.app import open_services
 from server.domain.webhooks import NewWebhook
+from server.services.webhook_sending import SecretUnreadable
 from server.settings import Secret, Settings
 from server.storage.mongo import Database
 from tests.conftest import WEBHOOK_SECRET
@@ -105,6 +107,26 @@ class TestNodes:
                     if got.path == f"/{hook}" and got.data["lockId"] == device.lock_id
                 ]
                 assert keys == [f"{device.lock_id}-{key}" for key in range(5 * ROUNDS)]
+
+    @pytest.mark.expects_log("webhook_secret_unreadable")
+    async def test_under_another_secret_events_wait_until_the_webhook_gets_a_new_one(
+        self, house: House, receiver: Receiver, delivering: Settings, mongodb_uri: str
+    ):
+        device = await house.device()
+        wanted = NewWebhook(url=receiver.url, events=["KeyAdded"])
+        async with open_services(delivering, mongodb_uri) as node:
+            webhook = (await node.webhooks.create(house.operator, wanted)).webhook
+        other_secret = structs.replace(delivering, webhook_secret=Secret(WEBHOOK_SECRET[::-1]))
+        async with open_services(other_secret, mongodb_uri) as node:
+            await add_keys(house, device, 0, 1)
+            with pytest.raises(SecretUnreadable):
+                await node.webhooks.test(house.operator, webhook.id)
+            assert receiver.received == []
+            rotated = await node.webhooks.rotate_secret(
+                house.operator, webhook.id, timedelta(hours=1)
+            )
+            [got] = await receiver.until_received("KeyAdded")
+        got.verify(rotated.secret)
 
 
 async def test_a_receiver_that_hangs_delays_nobody_else(house: House, receiver: Receiver):

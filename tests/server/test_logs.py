@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from server import logs
 from server.domain.secrets import new_api_key
+from server.domain.webhooks import new_signing_secret
 from server.logs import redact
 from tests.house import House
 
@@ -79,6 +80,11 @@ def test_a_path_without_a_secret_is_shown_as_it_is(path: str):
 @pytest.mark.parametrize("written", [KEY, KEY.upper(), f"key={KEY},", f"<{KEY}>", f"x{KEY}x"])
 def test_a_uuid_is_hidden_wherever_it_stands(written: str):
     assert KEY.lower() not in redact(f"before {written} after").lower()
+
+
+def test_a_webhooks_secret_is_hidden():
+    secret = new_signing_secret()
+    assert secret.removeprefix("whsec_") not in redact(f"could not sign with {secret}.")
 
 
 def test_an_api_key_is_hidden():
