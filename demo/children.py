@@ -13,7 +13,7 @@ from server.child_process import dying_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 
-STOP_LIMIT_S = 25.0
+STOP_LIMIT_S = 15.0
 """The server lets openings in flight end first; one that takes longer than this is killed."""
 
 _LINES_TO_SHOW = 15
