@@ -1,5 +1,6 @@
 """What every handler shares: who may call it, the limit on bodies, and how errors are answered."""
 
+import asyncio
 import functools
 import http
 import math
@@ -15,6 +16,7 @@ from handlers.accept import languages, prefers_html
 from handlers.decoding import decode_fields, decode_form, decode_json
 from handlers.languages import Language, language_for
 from handlers.operation import Access, Operation, operations_of
+from handlers.views.brand_view import BrandView
 from handlers.views.error_words import error_words
 from handlers.views.urls import key_url
 from server.domain.addresses import client_address
@@ -295,6 +297,20 @@ def error_body(status: int, error: BaseException | None) -> ErrorBody:
 
 class PageHandler(BaseHandler):
     """Answers with a page in the guest's language; errors too, where the caller prefers one."""
+
+    brand: BrandView | None = None
+    """Whose pages these are, where that is known."""
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        return super().get_template_namespace() | {"brand": self.brand}
+
+    def render(self, template_name: str, **kwargs: Any) -> "asyncio.Future[None]":
+        """Answer with a page; the style of its brand is let into the policy."""
+        if self.brand is not None and self.brand.style_source is not None:
+            policy = SECURITY_HEADERS["Content-Security-Policy"]
+            own = f"style-src 'self' {self.brand.style_source}"
+            self.set_header("Content-Security-Policy", policy.replace("style-src 'self'", own))
+        return super().render(template_name, **kwargs)
 
     def get_user_locale(self) -> Language:
         """What the templates know as ``locale``."""

@@ -72,6 +72,7 @@ class OpenDoor(OpenFirstDoor):
     async def get(self, key_uuid: str, door_id: int) -> None:
         """Ask a guest for the second tap, where the lock wants one. Opens nothing."""
         shown = await self.services.temp_keys.show_to_guest(key_uuid, self.guest)
+        await self.look_like(shown.key.org_id)
         asked_about = shown.key.door(door_id)
         view = key_view(shown.key, shown.locks, clock.now(), self.language, self.new_attempt)
         door = next(door for door in view.doors if door.id == asked_about.id)
@@ -95,6 +96,7 @@ class ConfirmationPage(GuestHandler):
         confirmation = await self.services.confirmations.find(
             key_uuid, self.guest, query.door_id, query.command
         )
+        await self.look_like(confirmation.key.org_id)
         self.render("confirmation.html", **shown(confirmation, query, self.language))
 
 

@@ -1,13 +1,22 @@
 """What the handlers of a guest's link share: who the guest is, and the way to sign in."""
 
+import contextlib
 from typing import Any
 
 from tornado.httputil import HTTPHeaders
 
 from handlers.base import PageHandler
 from handlers.operation import Access
+from handlers.views.brand_view import brand_view
 from server.domain.commands import new_attempt
-from server.domain.errors import Forbidden, GuestNotAllowed, Unauthenticated
+from server.domain.errors import (
+    Forbidden,
+    GuestNotAllowed,
+    LatchkeyError,
+    StorageUnavailable,
+    TempKeyNotFound,
+    Unauthenticated,
+)
 from server.domain.organizations import Guest
 from server.services.guest_sessions import GuestSession
 
@@ -60,6 +69,23 @@ class GuestHandler(SignInHandler):
         self.session = await self.services.auth.session(self.get_cookie(SESSION_COOKIE))
         if self.session is not None:
             self.guest = Guest(user_id=self.session.user_id)
+
+    async def refuse(self, error: LatchkeyError) -> None:
+        """Before a method's error is answered: count links that lead nowhere, and find out
+        whose pages these are, so that its guest is told whom to call."""
+        if isinstance(error, TempKeyNotFound):
+            await self.services.guesses.missed_link(self.address)
+        elif self.prefers_html and not isinstance(error, StorageUnavailable):
+            with contextlib.suppress(LatchkeyError):
+                await self.look_like_organization_of(self.path_kwargs["key_uuid"])
+
+    async def look_like_organization_of(self, key_uuid: str) -> None:
+        """Show the pages of a key in the look of whoever issued it."""
+        await self.look_like(await self.services.temp_keys.organization_of(key_uuid))
+
+    async def look_like(self, org_id: str) -> None:
+        """Show the pages in the look of an organisation."""
+        self.brand = brand_view(await self.services.organizations.find(org_id))
 
     def new_attempt(self) -> str:
         """A fresh attempt token for a form of this guest's page."""

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from handlers.parameters import positive
-from server.domain.errors import TempKeyNotFound
+from server.domain.errors import LatchkeyError
 
 Method = Callable[..., Coroutine[Any, Any, None]]
 
@@ -40,6 +40,7 @@ class Media(Enum):
     EVENTS = "text/event-stream"
     SVG = "image/svg+xml"
     CSV = "text/csv"
+    IMAGE = "image/*"
     NOTHING = ""
 
 
@@ -54,6 +55,7 @@ class Answer(Struct, frozen=True):
 PAGE = Answer(None, Media.HTML)
 EVENTS = Answer(None, Media.EVENTS)
 SVG = Answer(None, Media.SVG)
+IMAGE = Answer(None, Media.IMAGE)
 NOTHING = Answer(None, Media.NOTHING)
 
 
@@ -120,9 +122,9 @@ def operation(
                 arguments["form"] = handler.decode_form(declared.form)
             try:
                 await method(handler, **arguments)
-            except TempKeyNotFound:
+            except LatchkeyError as error:
                 if declared.access is Access.GUEST:
-                    await handler.services.guesses.missed_link(handler.address)
+                    await handler.refuse(error)
                 raise
 
         setattr(decode_and_call, _DECLARED, declared)

@@ -26,6 +26,7 @@ from handlers.lock_queries import BasicInfo, DebugMessages, Details, EventsOfLoc
 from handlers.lock_socket import LockSocket
 from handlers.locks import LocksOfOrganization, OneLock
 from handlers.openapi import openapi_document
+from handlers.organization import LogoFile, OwnOrganization
 from handlers.pins import OpenWithPin
 from handlers.session import Session
 from handlers.static_files import StaticFile
@@ -61,6 +62,8 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     ("/collective-temp-keys/{key_uuid}", OneTempKey),
     ("/collective-temp-keys/{key_uuid}/doors/{door_id}/open", OpenDoor),
     ("/collective-temp-keys/{key_uuid}/confirmation", ConfirmationPage),
+    ("/organization", OwnOrganization),
+    ("/organizations/{org_id}/logo/{digest}", LogoFile),
     ("/locks", LocksOfOrganization),
     ("/locks/{lock_id}", OneLock),
     *LOCK_COMMANDS,

@@ -41,6 +41,7 @@ from server.services.locks import Locks
 from server.services.nodes import ALONE, Nodes, this_process
 from server.services.opening import Opening
 from server.services.operator_opening import OperatorOpening
+from server.services.organizations import Organizations
 from server.services.outcomes import Outcomes
 from server.services.pin_vault import PinVault
 from server.services.pins import Pins, PinStores
@@ -250,6 +251,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         locks=Locks(locks, commands),
         opening=opening,
         operator_opening=OperatorOpening(locks, events, outcomes, delivery, command_life),
+        organizations=Organizations(organizations),
         pins=pins,
         provisioning=Provisioning(organizations, locks, events),
         sessions=sessions,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ import segno
 
 from server import clock
 from server.app import open_administration
-from server.domain.errors import LockNotFound, OrganizationNotFound
+from server.domain.brand import BrandUpdate
+from server.domain.errors import InvalidInput, LockNotFound, OrganizationNotFound
 from server.domain.organizations import Operator
 from server.domain.temp_keys import LONGEST_WINDOW, NewDoor, NewTempKey
 from server.domain.times import wire_time
@@ -43,6 +45,13 @@ def _add_organization_commands(commands: Any) -> None:
     create = _command(group, "create", _create_organization, "add an organisation")
     create.add_argument("name", type=_name)
     _command(group, "list", _list_organizations, "list the organisations")
+    brand = _command(group, "brand", _brand_organization, "set what guests see of an organisation")
+    brand.add_argument("org", help="the organisation's id")
+    brand.add_argument("--name")
+    brand.add_argument("--accent-color", help="of the buttons: #0b5fd0")
+    brand.add_argument("--phone", help="whom guests call")
+    brand.add_argument("--email", help="whom guests write to")
+    brand.add_argument("--logo", type=Path, help="a PNG, WebP or JPEG of at most 24 KiB")
 
 
 def _add_api_key_commands(commands: Any) -> None:
@@ -165,6 +174,25 @@ async def _create_organization(settings: Settings, options: argparse.Namespace) 
 async def _list_organizations(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
         _print_all(options, await services.provisioning.list_organizations())
+
+
+async def _brand_organization(settings: Settings, options: argparse.Namespace) -> None:
+    said = {
+        "name": options.name,
+        "accentColor": options.accent_color,
+        "phone": options.phone,
+        "email": options.email,
+        "logo": None if options.logo is None else options.logo.read_bytes(),
+    }
+    given = {name: value for name, value in said.items() if value is not None}
+    try:
+        wanted = msgspec.convert(given, BrandUpdate, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise InvalidInput("", str(error)) from error
+    async with _administration(settings) as services:
+        organization = await services.organizations.find(options.org)
+        changed = await services.organizations.change(organization, wanted)
+        _print(options, changed)
 
 
 async def _issue_api_key(settings: Settings, options: argparse.Namespace) -> None:

@@ -20,6 +20,11 @@ def confirmation_url(
     return f"{key_url(key_uuid)}/confirmation?{_about(door_id, command_id, offline)}"
 
 
+def logo_url(org_id: str, digest: str) -> str:
+    """An organisation's logo."""
+    return f"/organizations/{quote(org_id, safe='')}/logo/{digest}"
+
+
 def stream_url(key_uuid: str, door_id: int, command_id: str, offline: bool = False) -> str:
     """The server-sent events of the confirmation page."""
     return f"{key_url(key_uuid)}/confirmation/stream?{_about(door_id, command_id, offline)}"

@@ -4,6 +4,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from server.domain.brand import Brand
+
 
 class Organization(Struct, frozen=True, kw_only=True, rename="camel"):
     """Who runs locks: every lock and every temp key belongs to one."""
@@ -11,6 +13,7 @@ class Organization(Struct, frozen=True, kw_only=True, rename="camel"):
     id: str
     name: str
     created_at: datetime
+    brand: Brand = Brand()
 
 
 class ApiKey(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -17,6 +17,7 @@ from server.services.lock_queries import LockQueries
 from server.services.locks import Locks
 from server.services.opening import Opening
 from server.services.operator_opening import OperatorOpening
+from server.services.organizations import Organizations
 from server.services.pins import Pins
 from server.services.provisioning import Provisioning
 from server.services.sessions import Sessions
@@ -41,6 +42,7 @@ class Services(Struct, frozen=True, kw_only=True):
     locks: Locks
     opening: Opening
     operator_opening: OperatorOpening
+    organizations: Organizations
     pins: Pins
     provisioning: Provisioning
     sessions: Sessions

@@ -118,6 +118,14 @@ class TempKeys:
         )
         return Change(key=key, events=events)
 
+    async def organization_of(self, key_uuid: str) -> str:
+        """The id of the organisation that issued a key.
+
+        Raises:
+            TempKeyNotFound: there is none.
+        """
+        return (await self._keys.find(key_uuid)).org_id
+
     async def show_to_guest(self, key_uuid: str, guest: Guest) -> KeyAndLocks:
         """A key in whatever state, for whoever holds its link.
 

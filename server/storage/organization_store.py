@@ -7,6 +7,8 @@ from server.storage.mongo import Database, Document, Documents, reports_outages
 
 _organizations = Documents(Organization)
 _api_keys = Documents(ApiKey)
+_LOGO = "logoData"
+_WITHOUT_LOGO = {_LOGO: 0}
 
 
 @reports_outages
@@ -23,13 +25,29 @@ class OrganizationStore:
 
     async def find(self, org_id: str) -> Organization | None:
         """The organisation with that id."""
-        document = await self._organizations.find_one({"_id": org_id})
+        document = await self._organizations.find_one({"_id": org_id}, _WITHOUT_LOGO)
         return None if document is None else _organizations.read(document)
 
     async def list_all(self) -> list[Organization]:
         """Every organisation, oldest first."""
-        cursor = self._organizations.find().sort("createdAt", 1)
+        cursor = self._organizations.find({}, _WITHOUT_LOGO).sort("createdAt", 1)
         return [_organizations.read(document) async for document in cursor]
+
+    async def update(self, organization: Organization, logo: bytes | None) -> None:
+        """Keep the organisation's name and brand, and the bytes of its logo where they are new.
+
+        All at once, so that no browser keeps the bytes of one logo under the address of another.
+        """
+        fields = _organizations.write(organization)
+        change = {"name": fields["name"], "brand": fields["brand"]}
+        if logo is not None:
+            change[_LOGO] = logo
+        await self._organizations.update_one({"_id": organization.id}, {"$set": change})
+
+    async def find_logo(self, org_id: str) -> bytes | None:
+        """The bytes of the organisation's logo."""
+        document = await self._organizations.find_one({"_id": org_id}, {_LOGO: 1})
+        return None if document is None else document.get(_LOGO)
 
     async def insert_api_key(self, key: ApiKey) -> None:
         """Add an API key; only the digest of its secret is in it."""

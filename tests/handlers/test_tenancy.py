@@ -131,6 +131,9 @@ ROWS = [
     Row("POST", "/locks/{lock_id}/SetOrganization", MANAGED, {"orgId": "$org"}),
     # PINs are off in these tests, for everybody.
     Row("POST", "/locks/{lock_id}/open-with-pin", "503 503 503 503 503 503 503", {"pin": "000000"}),
+    Row("GET", "/organization", "401 403 200 403 403 200 403"),
+    Row("PATCH", "/organization", "401 403 200 403 403 200 403", {"phone": "+39 06 1234"}),
+    Row("GET", "/organizations/{org_id}/logo/{digest}", "404 404 404 404 404 404 404"),
     Row("GET", "/webhooks", "401 403 200 403 403 200 403"),
     Row("POST", "/webhooks", "401 403 201 403 403 201 403", {"url": NOWHERE, "events": ["*"]}),
     Row("GET", "/webhooks/{webhook_id}", ORGANISATIONS),
@@ -189,6 +192,8 @@ async def _furnish(house: House, services: Services, database: Database) -> dict
         "lock_id": str(lock.lock_id),
         "key_uuid": key.uuid,
         "door_id": "1",
+        "org_id": house.organization.id,
+        "digest": "none",
         "command_id": tapped.location.rpartition("command=")[2],
         "webhook_id": webhook.id,
         "delivery_id": line.id,

@@ -165,7 +165,11 @@ TEMPLATES = tornado.template.Loader(str(ROOT / "templates"))
 
 def render(template: str, **values: object) -> str:
     html = TEMPLATES.load(template).generate(
-        static_url=lambda path: f"/static/{path}", _=ENGLISH.translate, locale=ENGLISH, **values
+        static_url=lambda path: f"/static/{path}",
+        _=ENGLISH.translate,
+        locale=ENGLISH,
+        brand=None,
+        **values,
     )
     return html.decode()
 
