@@ -16,6 +16,7 @@ import psutil
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
 from server import clock
+from server.bus.embedded_nats import find_nats_server
 from server.child_process import dying_with_parent
 from server.domain.times import wire_time
 from server.services.provisioning import NewLock, Provisioning
@@ -43,6 +44,8 @@ def free_port() -> int:
 class Process:
     """A program under test. What it writes goes to ``log``, across restarts."""
 
+    program = sys.executable
+
     def __init__(self, log: Path) -> None:
         self.log = log
         self._process: asyncio.subprocess.Process | None = None
@@ -53,7 +56,7 @@ class Process:
         """Start the program; what it reads from its standard input ends with ``stdin``."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *dying_with_parent([sys.executable, *command]),
+                *dying_with_parent([self.program, *command]),
                 cwd=ROOT,
                 env={**os.environ, **variables},
                 stdin=asyncio.subprocess.PIPE,
@@ -136,12 +139,12 @@ class Server(Process):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.variables = {
-            "LATCHKEY_PORT": str(self.port),
             "LATCHKEY_LOG_FORMAT": "json",
             "LATCHKEY_HEARTBEAT_S": "1",
             "LATCHKEY_OFFLINE_AFTER_S": "4",
             "LATCHKEY_COMMAND_LIFE_S": "3",
             **variables,
+            "LATCHKEY_PORT": str(self.port),
         }
 
     async def start(self, **variables: str) -> None:
@@ -162,6 +165,31 @@ class Server(Process):
             await until(lives)
         finally:
             http.close()
+
+
+class Nats(Process):
+    """A nats-server, always on the same port."""
+
+    program = str(find_nats_server())
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(log)
+        self.port = free_port()
+
+    async def start(self) -> None:
+        """Start it, and return once it answers."""
+        await self.spawn(["--addr=127.0.0.1", f"--port={self.port}"], {})
+
+        async def listens() -> bool:
+            assert self.runs, self.output
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await until(listens)
 
 
 class Locks(Process):
@@ -258,6 +286,17 @@ class Site(People):
         server = Server(folder / "server.log", variables)
         return cls(server, folder, provisioning, organization.id, api_key)
 
+    def neighbour(self, variables: Mapping[str, str]) -> "Site":
+        """The same organisation on another server, which is not started yet."""
+        folder = self._folder / "neighbour"
+        folder.mkdir()
+        server = Server(folder / "server.log", variables)
+        return Site(server, folder, self._provisioning, self._org_id, self.api_key)
+
+    @property
+    def org_id(self) -> str:
+        return self._org_id
+
     async def close(self) -> None:
         """End every process."""
         self.leave()
@@ -293,3 +332,24 @@ class Site(People):
             "maxUses": max_uses,
         }
         return IssuedKey((await self.manage("POST", "/temp-keys", body)).json()["uuid"])
+
+
+class Town(NamedTuple):
+    """One organisation on two servers."""
+
+    here: Site
+    there: Site
+
+    async def start(self) -> None:
+        """Start both servers, and return once they can reach each other."""
+        await asyncio.gather(*(site.server.start() for site in self))
+        await self.until_well()
+
+    async def until_well(self) -> None:
+        """Wait until both servers have all they need."""
+
+        async def well() -> bool:
+            healths = [(await site.fetch("/health")).json()["status"] for site in self]
+            return healths == ["ok", "ok"]
+
+        await until(well)
