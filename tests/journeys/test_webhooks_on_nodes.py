@@ -9,6 +9,7 @@ from msgspec import structs
 from tornado.ioloop import IOLoop
 
 from server.app import open_services
+from server.bus.embedded_nats import EmbeddedNats
 from server.domain.webhooks import NewWebhook
 from server.services.webhook_sending import SecretUnreadable
 from server.settings import Secret, Settings
@@ -67,8 +68,13 @@ class TestNodes:
         return structs.replace(settings, webhook_secret=Secret(WEBHOOK_SECRET))
 
     @pytest.fixture
-    def settings(self, settings: Settings) -> Settings:
-        return structs.replace(settings, webhook_secret=None)
+    def settings(self, settings: Settings, nats_server: EmbeddedNats) -> Settings:
+        return structs.replace(
+            settings,
+            webhook_secret=None,
+            nats_url=Secret(nats_server.url),
+            nats_prefix=settings.mongodb_database,
+        )
 
     async def test_nodes_that_come_and_go_never_send_an_event_at_the_same_time(
         self,
