@@ -5,7 +5,7 @@ import os
 from typing import Any, TextIO
 
 from demo.installation import Installation
-from handlers.views.urls import key_url
+from handlers.views.urls import FLEET_URL, key_url
 from server.domain.temp_keys import KeyStatus
 
 _BOLD, _GREEN, _DIM, _PLAIN = "\033[1m", "\033[32m", "\033[2m", "\033[0m"
@@ -25,6 +25,7 @@ def as_json(demo: Installation) -> str:
         },
         "lowBatteryGuest": _link(demo, keys.low_battery),
         "jammedGuest": _link(demo, keys.jammed),
+        "dashboard": f"{demo.url}{FLEET_URL}",
         "apiKey": demo.seeded.api_key,
         "jwt": demo.jwt,
         "organization": {"id": organization.id, "name": organization.name},
@@ -75,8 +76,10 @@ class Page:
             for status, uuid in keys.by_state.items():
                 if status is not KeyStatus.VALID:
                     self._key(status.value.replace("-", " "), uuid)
-        self._section("For programs")
+        self._section("Look after the doors as their operator: sign in with the API key")
+        self._row("dashboard", self._in(_GREEN, f"{demo.url}{FLEET_URL}"))
         self._row("API key", demo.seeded.api_key)
+        self._section("For programs")
         self._row("try it", f"curl -H 'X-API-Key: {demo.seeded.api_key}' {demo.url}/locks")
         self._row("routes", f"{demo.url}/docs")
         self._row("health", f"{demo.url}/health")

@@ -36,12 +36,31 @@ def decode_form(body: bytes, content_type: str, kind: type[T]) -> T:
     Raises:
         InvalidInput: it is no form, or a field of it is wrong.
     """
+    return decode_fields(_form_arguments(body, content_type), kind)
+
+
+def form_fields(body: bytes, content_type: str) -> dict[str, list[str]]:
+    """The fields of a form, each with all its values.
+
+    Raises:
+        InvalidInput: it is no form, or not UTF-8.
+    """
+    try:
+        return {
+            name: [value.decode() for value in values]
+            for name, values in _form_arguments(body, content_type).items()
+        }
+    except UnicodeDecodeError as error:
+        raise InvalidInput("", "Text must be UTF-8") from error
+
+
+def _form_arguments(body: bytes, content_type: str) -> dict[str, list[bytes]]:
     fields: dict[str, list[bytes]] = {}
     try:
         parse_body_arguments(content_type, body, fields, {}, HTTPHeaders())
     except HTTPInputError as error:
         raise InvalidInput("", "The body is not readable as a form") from error
-    return decode_fields(fields, kind)
+    return fields
 
 
 def decode_fields(fields: Mapping[str, list[bytes]], kind: type[T]) -> T:

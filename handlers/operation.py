@@ -29,6 +29,7 @@ class Access(Enum):
     PUBLIC = "anyone"
     GUEST = "whoever holds the guest link"
     OPERATOR = "an operator, by API key or token"
+    DASHBOARD = "an operator, signed in with a browser"
     LOCK = "the lock itself, by its device token"
 
 

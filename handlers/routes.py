@@ -5,11 +5,13 @@ import re
 import msgspec
 from tornado.routing import URLSpec
 
+from handlers.arrivals import ArrivalsAtRisk
 from handlers.asyncapi import asyncapi_document
 from handlers.base import BaseHandler
 from handlers.commands import CommandsOfLock, OneCommand
 from handlers.contracts import AsyncapiDocument, OpenapiDocument
 from handlers.credentials import Credentials
+from handlers.dashboard.routes import DASHBOARD_ROUTES
 from handlers.docs import SWAGGER_UI, SWAGGER_UI_PATTERN, DocsPage
 from handlers.events import Events
 from handlers.guest import ConfirmationPage, ConfirmationStream, OpenDoor, OpenFirstDoor
@@ -50,6 +52,7 @@ from server.services.registry import Services
 
 ROUTES: list[tuple[str, type[BaseHandler]]] = [
     ("/temp-keys", TempKeysOfOrganization),
+    ("/temp-keys/at-risk", ArrivalsAtRisk),
     ("/temp-keys/{key_uuid}.json", OneTempKeyJson),
     ("/temp-keys/{key_uuid}", OneTempKey),
     ("/temp-keys/{key_uuid}/explain", ExplainTempKey),
@@ -111,6 +114,10 @@ def url_specs(services: Services) -> list[URLSpec]:
     specs = [
         URLSpec(_pattern(path), handler, {"services": services, **of_handler.get(handler, {})})
         for path, handler in ROUTES
+    ]
+    specs += [
+        URLSpec(_pattern(path), handler, {"services": services})
+        for path, handler in DASHBOARD_ROUTES
     ]
     return [*specs, URLSpec(SWAGGER_UI_PATTERN, StaticFile, {"path": SWAGGER_UI})]
 

@@ -41,7 +41,7 @@ class JsonEncoding:
     def lock(self, lock: Lock) -> bytes:
         return message("lock", msgspec.json.encode(lock_answer(lock)))
 
-    def event(self, event: RecordedEvent) -> bytes:
+    def event(self, event: RecordedEvent, lock: Lock | None) -> bytes:
         return message("event", msgspec.json.encode(event_answer(event)), event.position)
 
 

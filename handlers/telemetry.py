@@ -1,7 +1,5 @@
 """The readings of a lock, as JSON or as a table."""
 
-import csv
-import io
 from typing import Any
 
 import msgspec
@@ -9,6 +7,7 @@ from msgspec import Struct, field
 
 from handlers.accept import prefers
 from handlers.base import BaseHandler
+from handlers.csv_table import csv_line
 from handlers.operation import Access, Answer, Media, operation
 from handlers.paging import USUAL_PAGE, Limit
 from server.domain.protocol import BoltState, DoorState
@@ -84,17 +83,5 @@ def _reading(stored: StoredReport) -> ReadingAnswer:
 
 def _table(readings: list[ReadingAnswer]) -> str:
     names = [one.encode_name for one in msgspec.structs.fields(ReadingAnswer)]
-    text = io.StringIO()
-    table = csv.DictWriter(text, names)
-    table.writeheader()
-    for reading in readings:
-        row: dict[str, Any] = msgspec.to_builtins(reading)
-        table.writerow({name: _cell(value) for name, value in row.items()})
-    return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    """A value that no spreadsheet takes for a formula: words are the lock's own."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return value
+    rows: list[dict[str, Any]] = [msgspec.to_builtins(reading) for reading in readings]
+    return csv_line(names) + "".join(csv_line([row.get(name) for name in names]) for row in rows)

@@ -142,11 +142,15 @@ class QrCode(BaseHandler):
     async def get(self, key_uuid: str) -> None:
         """The guest link of a temp key as a QR code."""
         key = await self.services.temp_keys.find(self.operator, key_uuid)
-        link = f"{self.request.protocol}://{self.request.host}{key_url(key.uuid)}"
-        picture = io.BytesIO()
-        segno.make(link, error="m").save(picture, kind="svg", scale=8, border=4, xmldecl=False)
         self.set_header("Content-Type", "image/svg+xml")
-        self.finish(picture.getvalue())
+        self.finish(qr_code(f"{self.request.protocol}://{self.request.host}{key_url(key.uuid)}"))
+
+
+def qr_code(link: str) -> bytes:
+    """A link as a picture to scan (SVG)."""
+    picture = io.BytesIO()
+    segno.make(link, error="m").save(picture, kind="svg", scale=8, border=4, xmldecl=False)
+    return picture.getvalue()
 
 
 class Question(Struct, frozen=True, kw_only=True):

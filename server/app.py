@@ -22,12 +22,14 @@ from server.domain.errors import AnotherNode, LatchkeyError, StorageUnavailable,
 from server.fetching import fetch_document
 from server.logs import access_line
 from server.services.admission import Admission, AdmissionLimits
+from server.services.arrivals import Arrivals
 from server.services.audit import AuditTrail
 from server.services.auth import Auth
 from server.services.confirmations import Confirmations
 from server.services.credential_changes import CredentialChanges
 from server.services.delivery import Delivery
 from server.services.drain import Drain
+from server.services.fleet import Fleet
 from server.services.fleet_feed import FleetFeed
 from server.services.guesses import Guesses
 from server.services.guest_sessions import GuestSessions
@@ -36,11 +38,13 @@ from server.services.jwks import Jwks
 from server.services.legacy_temp_keys import LegacyTempKeys
 from server.services.lock_commands import LockCommands
 from server.services.lock_credentials import LockCredentials
+from server.services.lock_overviews import LockOverviews
 from server.services.lock_queries import LockQueries
 from server.services.locks import Locks
 from server.services.nodes import ALONE, Nodes, this_process
 from server.services.opening import Opening
 from server.services.operator_opening import OperatorOpening
+from server.services.operator_sessions import OperatorSessions
 from server.services.organizations import Organizations
 from server.services.outcomes import Outcomes
 from server.services.pin_vault import PinVault
@@ -58,15 +62,18 @@ from server.services.webhook_sending import SigningSecrets, WebhookSender
 from server.services.webhooks import Signing, Webhooks
 from server.settings import Settings
 from server.storage import migrations, mongo
+from server.storage.arrival_store import ArrivalStore
 from server.storage.command_store import CommandStore
 from server.storage.delivery_store import DeliveryStore, LaggingLockStore
 from server.storage.event_log import EventLog
 from server.storage.event_store import EventStore
+from server.storage.fleet_store import FleetStore
 from server.storage.guess_store import GuessStore
 from server.storage.lock_state_store import LockStateStore
 from server.storage.lock_store import LockStore
 from server.storage.lock_watch import LockWatch
 from server.storage.node_store import NodeStore
+from server.storage.operator_session_store import OperatorSessionStore
 from server.storage.organization_store import OrganizationStore
 from server.storage.pin_store import PinStore
 from server.storage.presence_store import PresenceStore
@@ -236,22 +243,30 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         partial(mongo.ping, database), None if nats is None else nats.ping, presence, sessions
     )
     farewell = Farewell(a_second=settings.connects_a_second, window_s=settings.drain_window_s)
+    auth = Auth(organizations, credentials, guest_sessions, tokens)
+    fleet_store = FleetStore(database)
+    fleet, desk_locks = Fleet(fleet_store), Locks(locks, commands)
+    queries = LockQueries(locks, commands, reports, event_log)
     services = Services(
         admission=admission,
-        auth=Auth(organizations, credentials, guest_sessions, tokens),
+        arrivals=Arrivals(ArrivalStore(database), fleet_store),
+        auth=auth,
         confirmations=confirmations,
         credential_changes=CredentialChanges(credentials, locks, events, bus),
         drain=Drain(health, admission, sessions, confirmations, fleet_feed, farewell),
+        fleet=fleet,
         fleet_feed=fleet_feed,
         guesses=guesses,
         health=health,
         legacy_temp_keys=LegacyTempKeys(temp_keys, keys, locks, events),
         lock_commands=LockCommands(locks, states, organizations, events, bus),
-        lock_queries=LockQueries(locks, commands, reports, event_log),
-        locks=Locks(locks, commands),
+        lock_overviews=LockOverviews(desk_locks, queries, temp_keys, fleet),
+        lock_queries=queries,
+        locks=desk_locks,
         opening=opening,
         operator_opening=OperatorOpening(locks, events, outcomes, delivery, command_life),
         organizations=Organizations(organizations),
+        operator_sessions=OperatorSessions(OperatorSessionStore(database), auth, guesses),
         pins=pins,
         provisioning=Provisioning(organizations, locks, events),
         sessions=sessions,

@@ -13,7 +13,7 @@ _access = structlog.get_logger("latchkey.access")
 
 _HIDDEN = "…"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_GUEST_PATH = re.compile(r"(/(?:collective-)?temp-keys/)[^/?\s\"']+")
+_GUEST_PATH = re.compile(r"(/(?:(?:collective-)?temp-keys|dashboard/keys)/)[^/?\s\"']+")
 _API_KEY = re.compile(r"lk_[A-Za-z0-9]{40}")
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _BEARER = re.compile(r"(Bearer\s+)\S+", re.IGNORECASE)

@@ -1,6 +1,12 @@
-"""Where the guest pages are."""
+"""Where the pages are: the guests', and the dashboard's."""
 
 from urllib.parse import quote, urlencode
+
+FLEET_URL = "/dashboard"
+KEYS_URL = "/dashboard/keys"
+ARRIVALS_URL = "/dashboard/arrivals"
+EVENTS_URL = "/dashboard/events"
+SIGN_IN_URL = "/dashboard/sign-in"
 
 
 def key_url(key_uuid: str) -> str:
@@ -35,3 +41,22 @@ def _about(door_id: int, command_id: str | None, offline: bool) -> str:
     if command_id is not None:
         query["command"] = command_id
     return urlencode(query)
+
+
+# The dashboard
+
+
+def lock_page_url(lock_id: int) -> str:
+    """A lock, for its operators."""
+    return f"{FLEET_URL}/locks/{lock_id}"
+
+
+def key_page_url(key_uuid: str) -> str:
+    """A key, for its operators."""
+    return f"{FLEET_URL}/keys/{quote(key_uuid, safe='')}"
+
+
+def with_query(url: str, **query: object) -> str:
+    """An address with those of these parameters that say something."""
+    said = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{url}?{urlencode(said)}" if said else url

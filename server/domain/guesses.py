@@ -40,6 +40,9 @@ PINS_OF_ADDRESS = Allowance(a_minute=20, an_hour=150)
 LINKS_OF_ADDRESS = Allowance(a_minute=20, an_hour=150)
 """All the guests of a hotel may share one address, and a link that was cut off."""
 
+SIGN_INS_OF_ADDRESS = Allowance(a_minute=10, an_hour=60)
+"""An API key cannot be guessed. This is for those who try what they found elsewhere."""
+
 
 class Tries(Struct, frozen=True, kw_only=True, rename="camel"):
     """The wrong tries at one lock, or from one address.

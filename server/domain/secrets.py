@@ -6,7 +6,7 @@ import string
 import uuid
 
 _ALPHANUMERICS = string.ascii_letters + string.digits
-_API_KEY_PREFIX = "lk_"
+API_KEY_PREFIX = "lk_"
 
 
 def new_uuid() -> str:
@@ -26,7 +26,7 @@ def new_device_token() -> str:
 
 def new_api_key() -> str:
     """A partner's credential: 40 random alphanumerics after ``lk_`` (HTTP contract, "API keys")."""
-    return _API_KEY_PREFIX + "".join(secrets.choice(_ALPHANUMERICS) for _ in range(40))
+    return API_KEY_PREFIX + "".join(secrets.choice(_ALPHANUMERICS) for _ in range(40))
 
 
 def masked(secret: str) -> str:

@@ -1,5 +1,7 @@
 """Who is asking: operators, guests and locks, by whatever they prove themselves with."""
 
+from datetime import datetime
+
 from server import clock
 from server.domain.errors import Unauthenticated
 from server.domain.locks import Lock
@@ -84,7 +86,15 @@ class Auth:
         return await self._locks.check(lock_id, credential)
 
     async def _operator_by_api_key(self, secret: str) -> Operator:
-        key = await self._organizations.find_api_key(digest(secret), clock.now())
+        return await self.operator_by_digest(digest(secret))
+
+    async def operator_by_digest(self, api_key_digest: str) -> Operator:
+        """Whom the API key with this digest speaks for, now.
+
+        Raises:
+            Unauthenticated: it is not known, or no longer good.
+        """
+        key = await self._organizations.find_api_key(api_key_digest, clock.now())
         if key is None:
             raise Unauthenticated("The API key is not known, or no longer good")
         name = f"api-key:{key.masked}"
@@ -93,10 +103,19 @@ class Auth:
         return Operator(org_id=key.org_id, name=name)
 
     async def _operator_by_jwt(self, token: str) -> Operator:
+        return (await self.operator_by_token(token))[0]
+
+    async def operator_by_token(self, token: str) -> tuple[Operator, datetime]:
+        """Whom a token speaks for, and until when.
+
+        Raises:
+            Unauthenticated: it is not good.
+            IssuerUnavailable: that cannot be found out right now.
+        """
         claims = await self._claims(token)
         if claims.org_id is None:
-            return Operator(user_id=claims.sub, name=f"user:{claims.sub}")
-        return Operator(org_id=claims.org_id, name=f"service:{claims.sub}")
+            return Operator(user_id=claims.sub, name=f"user:{claims.sub}"), claims.exp
+        return Operator(org_id=claims.org_id, name=f"service:{claims.sub}"), claims.exp
 
     async def _claims(self, token: str) -> Claims:
         if self._tokens is None:

@@ -47,8 +47,8 @@ class Encoding(Protocol):
         """A lock as it is now."""
         ...
 
-    def event(self, event: RecordedEvent) -> bytes:
-        """An event."""
+    def event(self, event: RecordedEvent, lock: Lock | None) -> bytes:
+        """An event of a lock; None where the lock is gone."""
         ...
 
 
@@ -153,7 +153,10 @@ class FleetFeed:
             if position is None:
                 raise StorageUnavailable
             missed = await self._missed(scope, after, position)
-            told = [encoding.event(event) for event in missed[:MOST_REPLAYED]]
+            locks = await self._locks.find_all({one.lock_id for one in missed}, EVERYBODYS)
+            told = [
+                encoding.event(event, locks.get(event.lock_id)) for event in missed[:MOST_REPLAYED]
+            ]
             told.append(encoding.ready(position, len(missed) <= MOST_REPLAYED))
             follower.insert(b"".join(told))
             yield follower
@@ -182,7 +185,7 @@ class FleetFeed:
             follower.end()
 
     async def _tell_while_followed(self, changes: LockChanges) -> None:
-        self._position = await self._events.newest_position()
+        self._position = await self._events.newest_place()
         while self._followers:
             for follower in self._followers:
                 if follower.begins_after is None:
@@ -211,7 +214,7 @@ class FleetFeed:
                 if lock_id in changed and _concerns(scope, lock.org_id, lock)
             ]
             told += [
-                encoding.event(event)
+                encoding.event(event, locks.get(event.lock_id))
                 for event in events
                 if _concerns(scope, event.org_id, locks.get(event.lock_id))
             ]

@@ -1,4 +1,4 @@
-"""How often somebody may be wrong: about PINs, and about guest links."""
+"""How often somebody may be wrong: about PINs, guest links, and signing in."""
 
 from datetime import datetime
 
@@ -7,7 +7,12 @@ from msgspec import Struct
 from server import clock
 from server.domain.addresses import neighbourhood
 from server.domain.errors import TooManyTries
-from server.domain.guesses import LINKS_OF_ADDRESS, PINS_OF_ADDRESS, PINS_OF_LOCK
+from server.domain.guesses import (
+    LINKS_OF_ADDRESS,
+    PINS_OF_ADDRESS,
+    PINS_OF_LOCK,
+    SIGN_INS_OF_ADDRESS,
+)
 from server.storage.guess_store import GuessStore
 
 
@@ -15,6 +20,13 @@ class PinTry(Struct, frozen=True, kw_only=True):
     """A PIN that is being tried, and counts as wrong until it turns out to be right."""
 
     lock: str
+    address: str
+    at: datetime
+
+
+class SignInTry(Struct, frozen=True, kw_only=True):
+    """A try to sign in, which counts as wrong until it turns out to be right."""
+
     address: str
     at: datetime
 
@@ -48,6 +60,20 @@ class Guesses:
         """Do not count a try that was right; the wrong ones before it still count."""
         await self._store.give_back(tried.lock, PINS_OF_LOCK, tried.at)
         await self._store.give_back(tried.address, PINS_OF_ADDRESS, tried.at)
+
+    async def try_sign_in(self, address: str) -> SignInTry:
+        """Let somebody try to sign in to the dashboard.
+
+        Raises:
+            TooManyTries: there were too many wrong tries from this address.
+        """
+        tried = SignInTry(address=f"sign-in from {neighbourhood(address)}", at=clock.now())
+        await self._store.take(tried.address, SIGN_INS_OF_ADDRESS, tried.at)
+        return tried
+
+    async def signed_in(self, tried: SignInTry) -> None:
+        """Do not count a try that was right; the wrong ones before it still count."""
+        await self._store.give_back(tried.address, SIGN_INS_OF_ADDRESS, tried.at)
 
     async def missed_link(self, address: str) -> None:
         """Count a guest link that leads nowhere.

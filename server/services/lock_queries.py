@@ -82,14 +82,30 @@ class LockQueries:
 
         An organisation's are those of its locks while they were its own.
         """
-        locks: list[Lock] | None = None
-        if lock_id is not None:
-            locks = [await self._locks.find(lock_id, operator.scope)]
-        elif operator.user_id is not None:
-            locks = await self._locks.list_of(operator.scope)
+        locks = await self._locks_asked_for(operator, lock_id)
         return await self._events.list_in_order(
             after, limit, org_id=operator.org_id, locks=locks, kind=kind
         )
+
+    async def newest_events(
+        self,
+        operator: Operator,
+        before: int | None,
+        limit: int,
+        kind: str | None,
+        lock_id: int | None,
+    ) -> list[RecordedEvent]:
+        """The same the other way round: from the one before ``before`` back, or from the last."""
+        locks = await self._locks_asked_for(operator, lock_id)
+        return await self._events.list_newest(
+            before, limit, org_id=operator.org_id, locks=locks, kind=kind
+        )
+
+    async def _locks_asked_for(self, operator: Operator, lock_id: int | None) -> list[Lock] | None:
+        """The locks whose events are asked for; None where the organisation says enough."""
+        if lock_id is not None:
+            return [await self._locks.find(lock_id, operator.scope)]
+        return None if operator.user_id is None else await self._locks.list_of(operator.scope)
 
     async def readings_of(
         self,

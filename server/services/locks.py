@@ -1,5 +1,6 @@
 """An organisation's locks, and what became of the commands to them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from server.domain.commands import OpenCommand
@@ -8,6 +9,11 @@ from server.domain.locks import Lock
 from server.domain.organizations import Operator
 from server.storage.command_store import CommandStore
 from server.storage.lock_store import LockStore
+
+
+def _is_number(text: str) -> bool:
+    digits = text.removeprefix("#")
+    return digits.isascii() and digits.isdecimal() and len(digits) <= 15
 
 
 class Locks:
@@ -28,6 +34,23 @@ class Locks:
             LockNotFound: the caller has no such lock.
         """
         return await self._locks.find(lock_id, operator.scope)
+
+    async def find_all(self, operator: Operator, lock_ids: Iterable[int]) -> dict[int, Lock]:
+        """Those of these locks that the caller may reach, by id."""
+        return await self._locks.find_all(set(lock_ids), operator.scope)
+
+    async def find_said(self, operator: Operator, said: Iterable[str]) -> dict[str, Lock]:
+        """Locks by what somebody called them: a number (``12``, ``#12``) or an exact name.
+
+        What is nobody's name, or several locks' name, is left out.
+        """
+        texts = set(said)
+        numbers = {text: int(text.lstrip("#")) for text in texts if _is_number(text)}
+        by_id = await self.find_all(operator, numbers.values())
+        found = {text: by_id[number] for text, number in numbers.items() if number in by_id}
+        named = await self._locks.find_named(texts - found.keys(), operator.scope)
+        names = [lock.name for lock in named]
+        return found | {lock.name: lock for lock in named if names.count(lock.name) == 1}
 
     async def command(self, operator: Operator, command_id: str) -> OpenCommand:
         """What became of an open command.

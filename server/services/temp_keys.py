@@ -140,6 +140,18 @@ class TempKeys:
             key=key, locks=await self._locks.find_all(lock_ids, Scope(org_id=key.org_id))
         )
 
+    async def show_to_operator(self, operator: Operator, key_uuid: str) -> KeyAndLocks:
+        """A key that the caller manages, with the locks of its doors.
+
+        Raises:
+            TempKeyNotFound: it is not, or there is none.
+        """
+        key = await self.find(operator, key_uuid)
+        lock_ids = {door.lock_id for door in key.doors}
+        return KeyAndLocks(
+            key=key, locks=await self._locks.find_all(lock_ids, Scope(org_id=key.org_id))
+        )
+
     async def list_of(
         self, operator: Operator, lock_id: int | None = None, page: Page = EVERYTHING
     ) -> list[TempKey]:

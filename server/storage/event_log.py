@@ -51,11 +51,6 @@ class EventLog:
         )
         return None if document is None else _events.read(document)
 
-    async def newest_position(self) -> int:
-        """The last place that was given; 0 where there is no event."""
-        counter = await self._counters.find_one({"_id": _COUNTER})
-        return 0 if counter is None else int(counter["value"])
-
     async def list_in_order(
         self,
         after: int,
@@ -70,22 +65,23 @@ class EventLog:
         Of one organisation, of these locks (while they belonged to whom they belong), of
         this type, where that is asked for.
         """
-        wanted: Document = {"position": {"$gt": after}}
-        if org_id is not None:
-            wanted["orgId"] = org_id
-        if locks is not None:
-            by_organization: defaultdict[str, list[int]] = defaultdict(list)
-            for lock in locks:
-                by_organization[lock.org_id].append(lock.id)
-            if not by_organization:
-                return []
-            wanted["$or"] = [
-                {"orgId": owner, "lockId": {"$in": lock_ids}}
-                for owner, lock_ids in by_organization.items()
-            ]
-        if kind is not None:
-            wanted["type"] = kind
+        wanted = _wanted({"$gt": after}, org_id, locks, kind)
         cursor = self._settled.find(wanted).sort("position", 1).limit(limit)
+        return [_events.read(document) async for document in cursor]
+
+    async def list_newest(
+        self,
+        before: int | None,
+        limit: int,
+        *,
+        org_id: str | None = None,
+        locks: Iterable[Lock] | None = None,
+        kind: str | None = None,
+    ) -> list[RecordedEvent]:
+        """The same the other way round: from the one before ``before`` back, or from the last."""
+        places = {"$gt": 0} if before is None else {"$gt": 0, "$lt": before}
+        wanted = _wanted(places, org_id, locks, kind)
+        cursor = self._settled.find(wanted).sort("position", -1).limit(limit)
         return [_events.read(document) async for document in cursor]
 
     async def list_of_lock_in_order(
@@ -151,6 +147,27 @@ class EventLog:
         async with await self._client.start_session() as session:
             await session.with_transaction(work)
         return placed
+
+
+def _wanted(
+    places: Document, org_id: str | None, locks: Iterable[Lock] | None, kind: str | None
+) -> Document:
+    """Events in these places, of an organisation, of these locks, of this type."""
+    wanted: Document = {"position": places}
+    if org_id is not None:
+        wanted["orgId"] = org_id
+    if locks is not None:
+        by_organization: defaultdict[str, list[int]] = defaultdict(list)
+        for lock in locks:
+            by_organization[lock.org_id].append(lock.id)
+        # Of no lock at all, nothing.
+        wanted["$or"] = [
+            {"orgId": owner, "lockId": {"$in": lock_ids}}
+            for owner, lock_ids in (by_organization or {"": []}).items()
+        ]
+    if kind is not None:
+        wanted["type"] = kind
+    return wanted
 
 
 def _by_time(events: list[Document]) -> list[Document]:

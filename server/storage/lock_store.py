@@ -53,21 +53,26 @@ class LockStore:
         Raises:
             LockNotFound: there is none in this scope.
         """
-        document = await self._locks.find_one({"_id": lock_id, **_within(scope)})
+        document = await self._locks.find_one({"_id": lock_id, **within(scope)})
         if document is None:
             raise LockNotFound
         return _locks.read(document)
 
     async def find_all(self, lock_ids: Iterable[int], scope: Scope) -> dict[int, Lock]:
         """Those of these locks that are in this scope, by id."""
-        wanted = {"_id": {"$in": list(lock_ids)}, **_within(scope)}
+        wanted = {"_id": {"$in": list(lock_ids)}, **within(scope)}
         return {
             document["_id"]: _locks.read(document) async for document in self._locks.find(wanted)
         }
 
+    async def find_named(self, names: Iterable[str], scope: Scope) -> list[Lock]:
+        """Locks in this scope with exactly these names; several may share one."""
+        cursor = self._locks.find({"name": {"$in": list(names)}, **within(scope)})
+        return [_locks.read(document) async for document in cursor]
+
     async def list_of(self, scope: Scope, after: int = 0, limit: int = 0) -> list[Lock]:
         """The locks in this scope by id, from the one after ``after``; all, without a limit."""
-        wanted = {"_id": {"$gt": after}, **_within(scope)}
+        wanted = {"_id": {"$gt": after}, **within(scope)}
         cursor = self._locks.find(wanted).sort("_id", 1).limit(limit)
         return [_locks.read(document) async for document in cursor]
 
@@ -96,7 +101,7 @@ class LockStore:
             LockNotFound: there is no such lock in this scope.
         """
         done = await self._locks.update_one(
-            {"_id": lock_id, **_within(scope)},
+            {"_id": lock_id, **within(scope)},
             [
                 {
                     "$set": {
@@ -133,7 +138,8 @@ class LockStore:
         return None if document is None else _locks.read(document)
 
 
-def _within(scope: Scope) -> Document:
+def within(scope: Scope) -> Document:
+    """What a lock in this scope is like, as a filter."""
     if scope.everybodys:
         return {}
     if scope.org_id is not None:

@@ -54,6 +54,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("doors.lockId", ASCENDING), *_NEWEST_KEY_FIRST]),
         IndexModel([("createdBy", ASCENDING), *_NEWEST_KEY_FIRST]),
         IndexModel([("claims.expiresAt", ASCENDING)], sparse=True),
+        IndexModel([("orgId", ASCENDING), ("validFrom", ASCENDING)]),
     ],
     "commands": [
         IndexModel([("lockId", ASCENDING), ("requestedAt", DESCENDING), ("_id", DESCENDING)]),
@@ -74,6 +75,10 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("orgId", ASCENDING), ("position", ASCENDING)]),
         IndexModel([("lockId", ASCENDING), ("position", ASCENDING)]),
         IndexModel([("position", ASCENDING), ("lockId", ASCENDING), ("version", ASCENDING)]),
+        IndexModel(
+            [("lockId", ASCENDING), ("recordedAt", DESCENDING)],
+            partialFilterExpression={"type": {"$in": ["LockOnline", "LockOffline"]}},
+        ),
     ],
     "reports": [
         IndexModel([("lockId", ASCENDING), ("receivedAt", DESCENDING), ("seq", DESCENDING)]),
@@ -85,6 +90,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("webhookId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("forgetAt", ASCENDING)], expireAfterSeconds=0),
     ],
+    "operatorSessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0)],
     "apiKeys": [IndexModel([("digest", ASCENDING)], unique=True)],
 }
 

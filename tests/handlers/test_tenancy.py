@@ -63,6 +63,7 @@ TAP = "303 303 303 303 303 303 303"
 ROWS = [
     Row("GET", "/temp-keys", OWN_LIST),
     Row("POST", "/temp-keys", "401 404 404 404 201 201 201", NEW_KEY),
+    Row("GET", "/temp-keys/at-risk", OWN_LIST),
     Row("GET", "/temp-keys/{key_uuid}.json", MANAGED),
     Row("GET", "/temp-keys/{key_uuid}", LINK_HOLDER),
     Row("PATCH", "/temp-keys/{key_uuid}", MANAGED, {"description": "for the tests"}),

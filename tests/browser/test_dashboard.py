@@ -1,0 +1,169 @@
+"""An operator at the desk, in a real browser: what is on the pages, and who can use them."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Browser, Page
+from tornado.ioloop import IOLoop
+
+from server import clock
+from tests.browser.axe import problems
+from tests.browser.conftest import Phone
+from tests.house import House
+
+
+@asynccontextmanager
+async def _desk(browser: Browser, house: House, script: bool) -> AsyncIterator[Phone]:
+    context = await browser.new_context(
+        viewport={"width": 1280, "height": 900}, java_script_enabled=script, locale="en-GB"
+    )
+    desk = Phone(await context.new_page(), house.url)
+    await desk.visit("/dashboard")
+    await desk.page.get_by_label("API key or token").fill(house.api_key)
+    await desk.tap("Sign in")
+    yield desk
+    await context.close()
+
+
+@pytest.fixture
+def desk(io_loop: IOLoop, browser: Browser, house: House) -> Iterator[Phone]:
+    """A desk at which the house's operator has signed in."""
+    running = _desk(browser, house, script=True)
+    desk = io_loop.run_sync(running.__aenter__)
+    yield desk
+    io_loop.run_sync(lambda: running.__aexit__(None, None, None))
+    assert desk.complaints == []
+
+
+@pytest.fixture
+def desk_without_script(io_loop: IOLoop, browser: Browser, house: House) -> Iterator[Phone]:
+    """The same in a browser that runs no script."""
+    running = _desk(browser, house, script=False)
+    desk = io_loop.run_sync(running.__aenter__)
+    yield desk
+    io_loop.run_sync(lambda: running.__aexit__(None, None, None))
+
+
+async def test_a_row_changes_when_its_lock_is_switched_on_and_off(
+    house: House, desk: Phone
+) -> None:
+    lock = await house.lock("Garden gate")
+    await desk.visit("/dashboard")
+    row = desk.page.get_by_role("row", name="Garden gate")
+    await row.get_by_text("Never connected").wait_for()
+    await desk.page.locator("#live.is-on").wait_for()
+    async with lock.connected():
+        await lock.report(battery=64)
+        await row.get_by_text("Online", exact=True).wait_for()
+        await row.get_by_text("64 %").wait_for()
+    await row.get_by_text("Offline", exact=True).wait_for()
+
+
+async def test_the_offline_lock_is_found_and_its_page_says_why(house: House, desk: Phone) -> None:
+    lock = await house.lock("Lighthouse")
+    await house.device("Attic")
+    async with lock.connected():
+        pass
+    await house.until_offline(lock)
+    await desk.visit("/dashboard")
+    await desk.page.get_by_role("link", name="Offline 1").click()
+    await desk.page.get_by_role("link", name="Lighthouse").click()
+    await desk.wait_for_heading("Lighthouse")
+    await desk.page.get_by_role("row", name="It closed the connection").wait_for()
+
+
+async def test_a_key_is_issued_shared_explained_and_revoked(house: House, desk: Phone) -> None:
+    device = await house.device("Garden gate")
+    page = desk.page
+    await desk.visit(f"/dashboard/locks/{device.lock_id}")
+    await page.get_by_role("link", name="Issue a key").click()
+    await page.get_by_label("Who is it for?").fill("Ms Lind")
+    until = await page.get_by_label("Until", exact=True).first.input_value()
+    await page.get_by_label("Until", exact=True).first.fill("2020-01-01T10:00")
+    await desk.tap("Issue the key")
+    await page.get_by_text("The key was not issued").wait_for()
+    await page.locator("#valid_until-wrong").wait_for()
+    assert await page.get_by_label("Who is it for?").input_value() == "Ms Lind"
+    await page.get_by_label("Until", exact=True).first.fill(until)
+    await desk.tap("Issue the key")
+    await desk.wait_for_heading("Ms Lind")
+    link = await page.locator("#link").input_value()
+    assert (await house.visit(link.removeprefix(house.url))).status == 200
+    qr = page.get_by_role("img", name="The link as a QR code")
+    assert await qr.evaluate("image => image.complete && image.naturalWidth > 0")
+    await page.get_by_label("When, at the door").fill(f"{clock.now().year + 3}-11-29T23:30")
+    await desk.tap("Ask")
+    await page.get_by_text("No: Garden gate does not open").wait_for()
+    await page.get_by_text("Revoke this key").click()
+    await desk.tap("Revoke the key")
+    await page.get_by_text("Revoked", exact=True).wait_for()
+    guest = await house.visit(link.removeprefix(house.url))
+    assert guest.text("h1") == "Your key was revoked"
+
+
+async def test_a_lock_opens_from_the_desk_without_script(
+    house: House, desk_without_script: Phone
+) -> None:
+    lock = await house.lock("Garden gate")
+    page = desk_without_script.page
+    async with lock.connected():
+        await desk_without_script.visit(f"/dashboard/locks/{lock.lock_id}")
+        await page.get_by_label("Reason").fill("Guest without a phone")
+        await desk_without_script.tap("Open Garden gate")
+        await page.locator("#asked", has_text="Opened").wait_for()
+
+
+async def test_events_come_in_while_the_page_is_open(house: House, desk: Phone) -> None:
+    device = await house.device("Garden gate")
+    await desk.visit("/dashboard/events")
+    await desk.page.locator("#live.is-on").wait_for()
+    await house.manage("POST", f"/locks/{device.lock_id}/AddKey", {"keyUuid": "card"})
+    line = desk.page.locator("#feed li", has_text="Card or fob added")
+    await line.get_by_role("link", name="Garden gate").wait_for()
+
+
+async def test_the_keyboard_reaches_a_lock_from_the_top_of_the_page(
+    house: House, desk: Phone
+) -> None:
+    await house.device("Garden gate")
+    await desk.visit("/dashboard")
+    await desk.page.keyboard.press("Tab")
+    await desk.page.keyboard.press("Enter")  # skip to the content
+    for _ in range(12):
+        await desk.page.keyboard.press("Tab")
+        focused = await desk.page.evaluate("document.activeElement.textContent")
+        if focused == "Garden gate":
+            break
+    await desk.page.keyboard.press("Enter")
+    await desk.wait_for_heading("Garden gate")
+
+
+async def test_axe_finds_nothing_on_any_page(house: House, desk: Phone, browser: Browser) -> None:
+    lock = await house.lock("Garden gate")
+    async with lock.connected():
+        await lock.report(battery=9)
+    await house.until_offline(lock)
+    soon = clock.now()
+    key = await house.key(lock, valid_from=soon, description="Ms Lind, booking 4711")
+    paths = [
+        "/dashboard",
+        "/dashboard?q=nothing",
+        f"/dashboard/locks/{lock.lock_id}",
+        "/dashboard/arrivals",
+        "/dashboard/keys",
+        f"/dashboard/keys/new?lock={lock.lock_id}",
+        f"/dashboard/keys/{key.uuid}?door=1&at=2026-11-29T23:30",
+        "/dashboard/events",
+        "/dashboard/locks/999",
+    ]
+    found = {path: await _found(desk.page, house.url + path) for path in paths}
+    stranger = await browser.new_page()
+    found["/dashboard/sign-in"] = await _found(stranger, f"{house.url}/dashboard/sign-in")
+    await stranger.close()
+    assert {path: said for path, said in found.items() if said} == {}
+
+
+async def _found(page: Page, url: str) -> list[str]:
+    await page.goto(url)
+    return await problems(page)
