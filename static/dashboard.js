@@ -4,10 +4,12 @@
   const page = document.getElementById("page");
   const live = document.getElementById("live");
   const COUNT_AGAIN_MS = 10000; // at most so often, however much happens
+  const REFRESH_WITHIN_MS = 5000; // after an interruption
   const MOST_LINES = 200; // of a list of events that grows
   const AGO = new Intl.RelativeTimeFormat("en", { numeric: "always" });
   let stream;
   let missed = false; // what happened while nobody listened
+  let looked = false; // somebody has just come back to this tab
   let counting;
 
   /** How long ago, in the words that the server uses. */
@@ -86,9 +88,11 @@
   };
   const listen = () => {
     stream = new EventSource(page.dataset.stream);
-    stream.addEventListener("ready", async () => {
-      if (missed) await refresh();
+    stream.addEventListener("ready", () => {
+      // Not all at once: a server that has just come back has enough to do.
+      if (missed) setTimeout(refresh, looked ? 0 : Math.random() * REFRESH_WITHIN_MS);
       missed = true;
+      looked = false;
       say("on");
     });
     stream.addEventListener("row", (told) => showRow(told.data));
@@ -106,7 +110,11 @@
 
   if (page?.dataset.stream && live) {
     // A hidden page rests: a browser has few connections to share among its tabs.
-    document.addEventListener("visibilitychange", () => (document.hidden ? rest() : stream ?? listen()));
+    document.addEventListener("visibilitychange", () => {
+      looked = !document.hidden;
+      if (document.hidden) rest();
+      else if (!stream) listen();
+    });
     addEventListener("pagehide", rest);
     if (!document.hidden) listen();
   }

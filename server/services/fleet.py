@@ -1,5 +1,8 @@
 """A fleet at a glance: what needs attention, found, counted and in pages."""
 
+import asyncio
+import math
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,13 +12,16 @@ from msgspec import Struct
 from server import clock
 from server.domain.attention import Attention, Trouble, attention_of, troubles_of, worst_first
 from server.domain.locks import Lock
-from server.domain.organizations import Operator
+from server.domain.organizations import Operator, Scope
 from server.domain.presence import Stretch, presence_between
 from server.storage.fleet_store import FleetStore
 
 LOCKS_ON_A_PAGE = 50
 PRESENCE_SHOWN = timedelta(hours=48)
 _MOST_PRESENCE_EVENTS = 5000
+_COUNT_AGAIN_AFTER_S = 3.0
+_MOST_COUNTED = 1000
+"""As many callers' counts are kept; then all are counted again."""
 
 
 class Show(StrEnum):
@@ -67,6 +73,8 @@ class Fleet:
 
     def __init__(self, store: FleetStore) -> None:
         self._store = store
+        self._counted: dict[Scope, tuple[float, Attention]] = {}
+        self._counting = asyncio.Lock()
 
     async def page(self, operator: Operator, asked: FleetQuestion) -> FleetPage:
         """The locks that were asked for, those with problems first, and their last two days."""
@@ -89,9 +97,20 @@ class Fleet:
         )
 
     async def attention(self, operator: Operator) -> Attention:
-        """How many of the caller's locks have which trouble."""
-        locks = await self._store.states(operator.scope)
-        return attention_of([troubles_of(lock) for lock in locks])
+        """How many of the caller's locks have which trouble, or had some seconds ago.
+
+        Every page that is open asks for this after a change, so it is counted once for all.
+        """
+        async with self._counting:
+            now = time.monotonic()
+            counted_at, attention = self._counted.get(operator.scope, (-math.inf, None))
+            if attention is None or now - counted_at > _COUNT_AGAIN_AFTER_S:
+                locks = await self._store.states(operator.scope)
+                attention = attention_of([troubles_of(lock) for lock in locks])
+                if len(self._counted) >= _MOST_COUNTED:
+                    self._counted.clear()
+                self._counted[operator.scope] = (now, attention)
+            return attention
 
     async def presence(self, locks: list[Lock], now: datetime) -> dict[int, list[Stretch]]:
         """When these locks were online within the last two days, by id."""

@@ -68,6 +68,16 @@ async def test_what_needs_attention_is_counted_and_each_count_leads_to_its_locks
     assert len(found["All 6"]) == 6
 
 
+async def test_a_page_that_is_open_can_ask_for_the_counts_alone(house: House, database: Database):
+    await furnish(house, database)
+    part = await (await Desk.of(house)).visit("/dashboard/attention?show=offline&q=a")
+    chosen = part.html.select_one("#attention a[aria-current]")
+    assert chosen is not None
+    assert chosen.get_text(" ", strip=True) == "Offline 1"
+    assert chosen["href"] == "/dashboard?q=a&show=offline"
+    assert part.html.select_one("html") is None
+
+
 async def test_search_and_firmware_are_in_the_address(house: House, database: Database):
     await furnish(house, database)
     desk = await Desk.of(house)
