@@ -24,7 +24,6 @@ LANGUAGES = (SOURCE, "de", "el", "es", "fr", "it", "ar")
 
 _FORMATS_OF = {SOURCE: "en_GB"}  # the day before the month, and 24 hours
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
-_LEFT_TO_RIGHT = frozenset({"L"})
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
 
@@ -40,7 +39,6 @@ class Language(GettextLocale):
         self.formats = babel.Locale.parse(_FORMATS_OF.get(code, code))
         self.direction: str = self.formats.text_direction
         self._was_asked_for = was_asked_for
-        self._runs_against = _LEFT_TO_RIGHT if self.direction == "rtl" else _RIGHT_TO_LEFT
 
     @property
     def own_name(self) -> str:
@@ -70,12 +68,18 @@ class Language(GettextLocale):
         return sentence.format_map({name: self._apart(value) for name, value in values.items()})
 
     def _apart(self, value: object) -> object:
-        """A name of the other direction, marked so that it leaves the words around it in order."""
+        """A name of the other direction, marked so that it leaves the words around it in order.
+
+        Numbers run from the left everywhere: among words from the right, "+39 06" would not.
+        """
         if not isinstance(value, str):
             return value
-        if any(unicodedata.bidirectional(letter) in self._runs_against for letter in value):
-            return f"{_ISOLATE}{value}{_END_OF_ISOLATE}"
-        return value
+        directions = {unicodedata.bidirectional(letter) for letter in value}
+        from_the_right = not directions.isdisjoint(_RIGHT_TO_LEFT)
+        stays = not from_the_right
+        if self.direction == "rtl":
+            stays = from_the_right and "L" not in directions
+        return value if stays else f"{_ISOLATE}{value}{_END_OF_ISOLATE}"
 
 
 @functools.cache

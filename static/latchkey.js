@@ -37,7 +37,7 @@
   /** Tell the times of the key in the phone's own zone as well, where that is another. */
   const tellOwnTimes = () => {
     for (const place of document.querySelectorAll("[data-zone]")) {
-      const { lang } = document.documentElement;
+      const lang = document.documentElement.lang.replace(/^en$/, "en-GB"); // as the server does
       const day = { weekday: "long", day: "numeric", month: "long" };
       const write = (timeZone) =>
         new Date(place.querySelector("time").dateTime).toLocaleString(lang, {

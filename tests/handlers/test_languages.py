@@ -56,6 +56,7 @@ def test_a_name_of_the_other_direction_is_kept_apart() -> None:
     assert language("en").say("Open {door}", door="باب 4") == "Open \u2068باب 4\u2069"
     assert language("en").say("Open {door}", door="Flat 4") == "Open Flat 4"
     assert "\u2068Flat 4\u2069" in language("ar").say("Open {door}", door="Flat 4")
+    assert "\u2068+39 06\u2069" in language("ar").say("Call {phone}", phone="+39 06")
 
 
 @pytest.mark.parametrize(
