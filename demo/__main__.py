@@ -1,4 +1,4 @@
-"""``python -m demo``: a server, its MongoDB and simulated locks, until Ctrl-C."""
+"""``python -m demo``: servers, their MongoDB and simulated locks, until Ctrl-C."""
 
 import argparse
 import asyncio
@@ -11,15 +11,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from demo.children import ChildEnded
-from demo.installation import NotReady, installation
+from demo.installation import NotReady, Wanted, installation
 from demo.ports import NoPort
 from demo.report import Page, as_json
 from server import logs
+from server.bus.embedded_nats import NatsUnavailable
 from server.domain.errors import LatchkeyError
 from server.settings import read_settings
 from server.storage.embedded_mongodb import MongodbUnavailable
 
-_CANNOT = (ChildEnded, NotReady, NoPort, MongodbUnavailable, LatchkeyError, OSError)
+_CANNOT = (
+    ChildEnded,
+    NotReady,
+    NoPort,
+    MongodbUnavailable,
+    NatsUnavailable,
+    LatchkeyError,
+    OSError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,9 +59,8 @@ async def _run(options: argparse.Namespace) -> int:
     try:
         settings = read_settings()
         with _data_folder(options.data) as folder:
-            async with installation(
-                settings, folder, options.port, options.locks, _progress
-            ) as demo:
+            wanted = Wanted(port=options.port, locks=options.locks, nodes=options.nodes)
+            async with installation(settings, folder, wanted, _progress) as demo:
                 print(as_json(demo) if options.json else Page(demo, sys.stdout).text(), flush=True)
                 await demo.children.until_one_ends()
     except asyncio.CancelledError:
@@ -111,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--locks", type=_count, default=20, metavar="N", help="how many locks there are (20)"
+    )
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        choices=range(1, 5),
+        default=1,
+        metavar="N",
+        help="how many servers there are, which meet over NATS (1; at most 4)",
     )
     parser.add_argument(
         "--data",

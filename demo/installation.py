@@ -1,8 +1,8 @@
-"""Starts MongoDB, the server and the locks, in this order, and stops them in the other."""
+"""Starts MongoDB, NATS, the servers and the locks, in this order, and stops them in the other."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from demo.ports import HOST, NoPort, free_ports, is_free
 from demo.seed import Seeded, SeededLock, seed
 from demo.server_client import ServerClient
 from server import clock
+from server.bus.embedded_nats import EmbeddedNats, embedded_nats
 from server.settings import Settings
 from server.storage.embedded_mongodb import embedded_mongodb
 from simulator.fleet import FleetMember
@@ -37,53 +38,81 @@ class NotReady(Exception):
     """Something started and did not get ready; the message says what."""
 
 
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What somebody wants to see: so many locks on so many servers, the first on that port."""
+
+    port: int
+    locks: int
+    nodes: int = 1
+
+
+class RunningServer(Struct, frozen=True, kw_only=True):
+    """A server that takes traffic."""
+
+    url: str
+    child: Child
+
+
 class Installation(Struct, frozen=True, kw_only=True):
     """A demo that runs; ``children`` says when it no longer does."""
 
-    url: str
+    servers: list[RunningServer]
     mongodb_uri: str
     seeded: Seeded
     jwt: str
-    server: Child
     front_door: Child | None
-    fleet: Child | None
+    fleets: list[Child]
     offline_after_s: float
     folder: Path
     children: Children
 
+    @property
+    def url(self) -> str:
+        """Where the first server is, which the front door hangs on."""
+        return self.servers[0].url
+
 
 @asynccontextmanager
 async def installation(
-    settings: Settings, folder: Path, port: int, locks: int, progress: Progress
+    settings: Settings, folder: Path, wanted: Wanted, progress: Progress
 ) -> AsyncIterator[Installation]:
     """All parts of the demo, running and connected, with their data in ``folder``.
 
     Raises:
-        MongodbUnavailable, NoPort, NotReady, ChildEnded: it did not start; nothing is left of it.
+        MongodbUnavailable, NatsUnavailable, NoPort, NotReady, ChildEnded: it did not start;
+            nothing is left of it.
     """
     progress("starting MongoDB")
-    async with embedded_mongodb(folder / "mongodb") as mongodb_uri, Children() as children:
+    async with (
+        embedded_mongodb(folder / "mongodb") as mongodb_uri,
+        _nats(folder / "nats", wanted.nodes, progress) as nats,
+        Children() as children,
+    ):
         children.watch("MongoDB", _hang_up(mongodb_uri), folder / "mongodb" / "mongod.log")
-        progress(f"preparing {_count(locks)}")
+        if nats is not None:
+            children.watch("NATS", nats.until_ended(), folder / "nats" / "nats.log")
+        progress(f"preparing {_count(wanted.locks)}")
         seeded = await children.until(
             seed(
                 mongodb_uri,
                 settings.mongodb_database,
-                demo_locks(locks),
+                demo_locks(wanted.locks),
                 folder / "credentials.json",
             )
         )
-        starter = _Starter(settings, folder, children, progress, mongodb_uri, seeded)
-        server, url = await starter.start_server(port)
-        front_door, fleet = await starter.start_locks(url)
+        addresses = {"LATCHKEY_MONGODB_URI": mongodb_uri}
+        if nats is not None:
+            addresses["LATCHKEY_NATS_URL"] = nats.url
+        starter = _Starter(folder, children, progress, addresses, seeded)
+        servers = await starter.start_servers(wanted)
+        front_door, fleets = await starter.start_locks([server.url for server in servers])
         yield Installation(
-            url=url,
+            servers=servers,
             mongodb_uri=mongodb_uri,
             seeded=seeded,
             jwt=_token(settings, seeded),
-            server=server,
             front_door=front_door,
-            fleet=fleet,
+            fleets=fleets,
             offline_after_s=settings.offline_after_s,
             folder=folder,
             children=children,
@@ -91,35 +120,46 @@ async def installation(
 
 
 class _Starter:
-    """Starts the children of one installation and waits until they are of use."""
+    """Starts the children of one installation and waits until they are of use.
+
+    ``addresses`` are the settings that say where MongoDB and NATS are.
+    """
 
     def __init__(
         self,
-        settings: Settings,
         folder: Path,
         children: Children,
         progress: Progress,
-        mongodb_uri: str,
+        addresses: Mapping[str, str],
         seeded: Seeded,
     ) -> None:
-        self._settings = settings
         self._folder = folder
         self._children = children
         self._progress = progress
-        self._mongodb_uri = mongodb_uri
+        self._addresses = addresses
         self._seeded = seeded
 
-    async def start_server(self, first_port: int) -> tuple[Child, str]:
-        """Start the server on the first port from ``first_port`` that it gets."""
-        self._progress("starting the server")
+    async def start_servers(self, wanted: Wanted) -> list[RunningServer]:
+        """Start the servers, each on the first port that it gets behind that of the one before."""
+        servers: list[RunningServer] = []
+        port = wanted.port
+        for number in range(1, wanted.nodes + 1):
+            name = "server" if number == 1 else f"server {number}"
+            server, port = await self._start_server(name, port)
+            servers.append(server)
+            port = port + 1 if wanted.port else 0
+        return servers
+
+    async def _start_server(self, name: str, first_port: int) -> tuple[RunningServer, int]:
+        self._progress(f"starting the {name}")
         for port in free_ports(first_port):
             if port != first_port != 0:
                 self._progress(f"port {first_port} is taken, so it is {port}")
             url = f"http://{HOST}:{port}"
             server = await self._children.start(
-                "the server",
+                f"the {name}",
                 ["server", "serve"],
-                self._folder / "server.log",
+                self._folder / f"{name.replace(' ', '-')}.log",
                 env=self._environment(port),
             )
             try:
@@ -133,25 +173,34 @@ class _Starter:
                     await self._children.stop(server)
                     continue  # somebody else was quicker to take the port
                 raise
-            return server, url
+            return RunningServer(url=url, child=server), port
         raise NoPort("No port stayed free for the server.")
 
-    async def start_locks(self, url: str) -> tuple[Child | None, Child | None]:
-        """Start the front door in a process of its own, so that it can be paused, and the rest."""
+    async def start_locks(self, urls: Sequence[str]) -> tuple[Child | None, list[Child]]:
+        """Start the front door in a process of its own, so that it can be paused, and the rest.
+
+        The front door connects to the first server, the others to all in turn.
+        """
         present = [lock for lock in self._seeded.locks if not lock.about.stays_offline]
         if not present:
-            return None, None
+            return None, []
         self._progress(f"connecting {_count(len(present))}")
         front = [lock for lock in present if lock.about is FRONT_DOOR]
         others = [lock for lock in present if lock.about is not FRONT_DOOR]
-        front_door = await self._start_fleet("the front door", "front-door.log", url, front)
-        fleet = await self._start_fleet("the fleet", "fleet.log", url, others)
-        await self._within(
-            _LOCKS_WITHIN_S + len(present) / _LOCKS_A_SECOND,
-            ServerClient(url, self._seeded.api_key).until_online({lock.id for lock in present}),
-            "not all locks were online",
-        )
-        return front_door, fleet
+        front_door = await self._start_fleet("the front door", "front-door.log", urls[0], front)
+        fleets: list[Child] = []
+        limit_s = _LOCKS_WITHIN_S + len(present) / _LOCKS_A_SECOND
+        for number, url in enumerate(urls):
+            theirs = others[number :: len(urls)]
+            name = "fleet" if number == 0 else f"fleet {number + 1}"
+            log = f"{name.replace(' ', '-')}.log"
+            fleet = await self._start_fleet(f"the {name}", log, url, theirs)
+            if fleet is not None:
+                fleets.append(fleet)
+            here = {lock.id for lock in (theirs if number else [*front, *theirs])}
+            client = ServerClient(url, self._seeded.api_key)
+            await self._within(limit_s, client.until_online(here), "not all locks were online")
+        return front_door, fleets
 
     async def _start_fleet(
         self, name: str, log: str, url: str, locks: Sequence[SeededLock]
@@ -183,7 +232,7 @@ class _Starter:
         ours = {
             "LATCHKEY_ADDRESS": HOST,
             "LATCHKEY_PORT": str(port),
-            "LATCHKEY_MONGODB_URI": self._mongodb_uri,
+            **self._addresses,
             "LATCHKEY_JWT_SECRET": self._seeded.credentials.jwt_secret,
             "LATCHKEY_PIN_SECRET": self._seeded.credentials.pin_secret,
             "LATCHKEY_WEBHOOK_SECRET": self._seeded.credentials.webhook_secret,
@@ -220,6 +269,17 @@ def _token(settings: Settings, seeded: Seeded) -> str:
 
 def _count(locks: int) -> str:
     return {0: "no locks", 1: "one lock"}.get(locks, f"{locks} locks")
+
+
+@asynccontextmanager
+async def _nats(folder: Path, nodes: int, progress: Progress) -> AsyncIterator[EmbeddedNats | None]:
+    """A NATS, where more than one server needs it."""
+    if nodes == 1:
+        yield None
+        return
+    progress("starting NATS")
+    async with embedded_nats(folder) as nats:
+        yield nats
 
 
 async def _hang_up(mongodb_uri: str) -> str:

@@ -34,9 +34,10 @@ def as_json(demo: Installation) -> str:
         "docs": f"{demo.url}/docs",
         "data": str(demo.folder),
         "pid": os.getpid(),
-        "serverPid": demo.server.pid,
+        "servers": [{"url": server.url, "pid": server.child.pid} for server in demo.servers],
+        "serverPid": demo.servers[0].child.pid,
         "frontDoorPid": None if demo.front_door is None else demo.front_door.pid,
-        "fleetPid": None if demo.fleet is None else demo.fleet.pid,
+        "fleetPid": demo.fleets[0].pid if demo.fleets else None,
     }
     return json.dumps(facts)
 
@@ -57,12 +58,16 @@ class Page:
         how_many = f"{len(locks)} simulated locks, {online} online" if locks else "no locks"
         if len(locks) == 1:
             how_many = "one simulated lock"
-        self._title(f"Latchkey runs at {demo.url}", f"{demo.seeded.organization.name}: {how_many}")
-        if keys.by_state[KeyStatus.VALID] is None:
+        where = " and ".join(server.url for server in demo.servers)
+        self._title(f"Latchkey runs at {where}", f"{demo.seeded.organization.name}: {how_many}")
+        valid = keys.by_state[KeyStatus.VALID]
+        if valid is None:
             self._section("No locks, so no keys: a key is for at least one door")
         else:
             self._section("Open a door as a guest: follow this link and tap the button")
-            self._key("Front door", keys.by_state[KeyStatus.VALID], _GREEN)
+            self._key("Front door", valid, _GREEN)
+            for server in demo.servers[1:]:
+                self._row("at another server", self._in(_GREEN, server.url + key_url(valid)))
         if keys.offline is not None:
             self._section("A lock that is offline: what the page promises, and what it does not")
             self._key("Lighthouse cottage", keys.offline, _GREEN)
@@ -71,7 +76,7 @@ class Page:
             self._key("two doors", keys.two_doors)
             self._key("low battery", keys.low_battery)
             self._key("jammed bolt", keys.jammed)
-        if keys.by_state[KeyStatus.VALID] is not None:
+        if valid is not None:
             self._section("Keys that do not open, and say why")
             for status, uuid in keys.by_state.items():
                 if status is not KeyStatus.VALID:

@@ -23,17 +23,20 @@ class NatsUnavailable(Exception):
 
 
 class EmbeddedNats:
-    """A nats-server that runs; ``pid`` is for those who want to do it harm."""
+    """A nats-server that runs."""
 
-    def __init__(self, port: int, pid: int) -> None:
-        self.port = port
-        self.pid = pid
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self._process = process
         self.url = f"nats://127.0.0.1:{port}"
+
+    async def until_ended(self) -> str:
+        """Wait until it has ended; how it did."""
+        return f"status {await self._process.wait()}"
 
 
 @asynccontextmanager
-async def embedded_nats(folder: Path, port: int = 0) -> AsyncIterator[EmbeddedNats]:
-    """Run nats-server, on any free port for 0; its log and its port are kept in ``folder``.
+async def embedded_nats(folder: Path) -> AsyncIterator[EmbeddedNats]:
+    """Run nats-server on any free port; its log is kept in ``folder``.
 
     On Linux it also ends with the *thread* that entered here, however that ends.
 
@@ -43,7 +46,7 @@ async def embedded_nats(folder: Path, port: int = 0) -> AsyncIterator[EmbeddedNa
     command = [
         str(find_nats_server()),
         "--addr=127.0.0.1",
-        f"--port={port or -1}",
+        "--port=-1",
         f"--ports_file_dir={folder}",
         f"--log={folder / 'nats.log'}",
     ]
@@ -57,7 +60,7 @@ async def embedded_nats(folder: Path, port: int = 0) -> AsyncIterator[EmbeddedNa
         start_new_session=True,
     )
     try:
-        yield EmbeddedNats(await _port_of(process, folder), process.pid)
+        yield EmbeddedNats(process, await _port_of(process, folder))
     finally:
         await _stop(process)
 

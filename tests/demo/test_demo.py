@@ -226,3 +226,18 @@ def test_a_part_that_dies_is_named_and_ends_the_demo(
     assert f"{told} ended by itself" in demo.said
     assert "It said last:" in demo.said
     assert not any(process.is_running() for process in demo.parts)
+
+
+def test_a_guest_at_one_of_two_servers_opens_a_door_whose_lock_hangs_on_the_other(
+    start: Callable[..., Demo],
+):
+    demo = start("--nodes", "2", "--locks", "6", "--port", "0")
+    here, there = (server["url"] for server in demo["servers"])
+    assert demo["guest"].startswith(here)
+    states = follow(tap_open(demo["guest"].replace(here, there)))
+    assert states[-1] == "opened"
+    health = json.loads(request(f"{there}/health").read())
+    assert (health["nats"]["ok"], health["locksOnline"]) == (True, 5)
+    assert health["locksOnlineHere"] == 2
+    assert demo.end(signal.SIGINT) == 0
+    assert demo.left_over() == []
