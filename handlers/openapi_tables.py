@@ -27,6 +27,11 @@ SECURITY_SCHEMES: Json = {
         "scheme": "bearer",
         "description": "A lock's own token.",
     },
+    "MonitoringToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token that the server's metrics are read with.",
+    },
     "SessionCookie": {
         "type": "apiKey",
         "in": "cookie",
@@ -40,6 +45,7 @@ SECURITY: Mapping[Access, list[Json]] = {
     Access.GUEST: [{}, {"BearerAuth": []}, {"SessionCookie": []}],
     Access.OPERATOR: [{"ApiKeyAuth": []}, {"BearerAuth": []}],
     Access.LOCK: [{"DeviceToken": []}],
+    Access.MONITORING: [{"MonitoringToken": []}],
 }
 
 
@@ -63,6 +69,7 @@ ERRORS: Mapping[Access, tuple[int, ...]] = {
     Access.GUEST: (400, 429, 503),
     Access.OPERATOR: (400, 401, 503),
     Access.LOCK: (400, 401, 503),
+    Access.MONITORING: (400, 401),
 }
 """What every method may answer beside what it declares, by who may call it."""
 

@@ -30,6 +30,7 @@ class Access(Enum):
     GUEST = "whoever holds the guest link"
     OPERATOR = "an operator, by API key or token"
     DASHBOARD = "an operator, signed in with a browser"
+    MONITORING = "monitoring, by a token of its own"
     LOCK = "the lock itself, by its device token"
 
 
@@ -42,6 +43,7 @@ class Media(Enum):
     SVG = "image/svg+xml"
     CSV = "text/csv"
     IMAGE = "image/*"
+    TEXT = "text/plain"
     NOTHING = ""
 
 
@@ -57,6 +59,7 @@ PAGE = Answer(None, Media.HTML)
 EVENTS = Answer(None, Media.EVENTS)
 SVG = Answer(None, Media.SVG)
 IMAGE = Answer(None, Media.IMAGE)
+TEXT = Answer(None, Media.TEXT)
 NOTHING = Answer(None, Media.NOTHING)
 
 

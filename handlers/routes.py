@@ -27,6 +27,7 @@ from handlers.lock_commands import LOCK_COMMANDS
 from handlers.lock_queries import BasicInfo, DebugMessages, Details, EventsOfLock, Residents
 from handlers.lock_socket import LockSocket
 from handlers.locks import LocksOfOrganization, OneLock
+from handlers.metrics import MetricsPage
 from handlers.openapi import openapi_document
 from handlers.organization import LogoFile, OwnOrganization
 from handlers.pins import OpenWithPin
@@ -98,6 +99,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     ("/health", HealthPage),
     ("/health/live", Live),
     ("/health/ready", Ready),
+    ("/metrics", MetricsPage),
     ("/openapi.json", OpenapiDocument),
     ("/asyncapi.json", AsyncapiDocument),
     ("/docs", DocsPage),

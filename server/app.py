@@ -21,6 +21,7 @@ from server.bus.nats_link import NatsLink
 from server.domain.errors import AnotherNode, LatchkeyError, StorageUnavailable, WrongSchema
 from server.fetching import fetch_document
 from server.logs import access_line
+from server.metrics import PrometheusMetrics, ReadAtScrape
 from server.services.admission import Admission, AdmissionLimits
 from server.services.arrivals import Arrivals
 from server.services.audit import AuditTrail
@@ -41,6 +42,9 @@ from server.services.lock_credentials import LockCredentials
 from server.services.lock_overviews import LockOverviews
 from server.services.lock_queries import LockQueries
 from server.services.locks import Locks
+from server.services.loop_watch import LoopWatch
+from server.services.metrics import Metrics
+from server.services.monitoring import Monitoring
 from server.services.nodes import ALONE, Nodes, this_process
 from server.services.opening import Opening
 from server.services.operator_opening import OperatorOpening
@@ -97,6 +101,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
 
     services: Services
     audit: AuditTrail
+    loop_watch: LoopWatch
     nats: NatsBus | None
     nodes: Nodes
     outcomes: Outcomes
@@ -137,6 +142,7 @@ async def open_services(
 
     tasks.spawn(work_or_give_up(), "storage")
     tasks.spawn(parts.telemetry.write_forever(), "telemetry-writer")
+    tasks.spawn(parts.loop_watch.run_forever(), "loop-watch")
     tasks.spawn(parts.services.fleet_feed.run_forever(), "fleet-feed")
     try:
         # So that nobody is told of locks as they were when an earlier process was killed.
@@ -194,18 +200,21 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     nats = _nats_bus(settings)
     bus = LocalBus() if nats is None else nats
     node = this_process(settings.node_name, settings.port, ALONE if nats is None else "nats")
-    outcomes = Outcomes(commands, keys, bus)
-    telemetry = TelemetryWriter(reports, settings.most_waiting_reports)
+    metrics = PrometheusMetrics()
+    outcomes = Outcomes(commands, keys, bus, metrics)
+    telemetry = TelemetryWriter(reports, settings.most_waiting_reports, metrics)
     limits = SessionLimits(
         liveness=settings.liveness,
         hello_within_s=settings.hello_within_s,
         frames=settings.frames,
     )
-    sessions = Sessions(node.id, locks, presence, commands, outcomes, telemetry, bus, limits)
-    nodes = Nodes(node, NodeStore(database), presence, sessions)
+    sessions = Sessions(
+        node.id, locks, presence, commands, outcomes, telemetry, bus, limits, metrics
+    )
+    nodes = Nodes(node, NodeStore(database), presence, sessions, metrics)
     delivery = Delivery(commands, outcomes, bus)
     command_life = timedelta(seconds=settings.command_life_s)
-    opening = Opening(keys, locks, commands, outcomes, delivery, bus, command_life)
+    opening = Opening(keys, locks, commands, outcomes, delivery, bus, command_life, metrics)
     guesses = Guesses(GuessStore(database))
     pin_stores = PinStores(pins=PinStore(database), keys=keys, locks=locks)
     pins = Pins(pin_stores, guesses, opening, _pin_vault(settings))
@@ -235,12 +244,33 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     signing = _signing(settings, webhook_client)
     dispatch = None
     if signing is not None:
-        dispatch = WebhookDispatch(node.id, delivery_stores, signing.sender, delivery_policy)
-    admission = Admission(admission_limits)
+        dispatch = WebhookDispatch(
+            node.id, delivery_stores, signing.sender, delivery_policy, metrics
+        )
+    admission = Admission(admission_limits, metrics)
     confirmations = Confirmations(temp_keys, outcomes, bus)
     fleet_feed = FleetFeed(LockWatch(database), locks, event_log)
+    loop_watch = LoopWatch(metrics)
     health = HealthCheck(
-        partial(mongo.ping, database), None if nats is None else nats.ping, presence, sessions
+        partial(mongo.ping, database),
+        None if nats is None else nats.ping,
+        presence,
+        sessions,
+        loop_watch,
+    )
+    metrics.read(
+        ReadAtScrape(
+            locks_online=lambda: sessions.online,
+            connections=lambda: admission.connected,
+            connections_limit=settings.most_locks,
+            reports_waiting=lambda: telemetry.waiting,
+            reports_waiting_limit=settings.most_waiting_reports,
+            webhook_locks_waiting=lambda: 0 if dispatch is None else dispatch.locks_waiting,
+        )
+    )
+    metrics_token = settings.metrics_token
+    monitoring = Monitoring(
+        metrics, metrics.page, health, None if metrics_token is None else metrics_token.reveal()
     )
     farewell = Farewell(a_second=settings.connects_a_second, window_s=settings.drain_window_s)
     auth = Auth(organizations, credentials, guest_sessions, tokens)
@@ -263,6 +293,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
         lock_overviews=LockOverviews(desk_locks, queries, temp_keys, fleet),
         lock_queries=queries,
         locks=desk_locks,
+        monitoring=monitoring,
         opening=opening,
         operator_opening=OperatorOpening(locks, events, outcomes, delivery, command_life),
         organizations=Organizations(organizations),
@@ -277,6 +308,7 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     return _Parts(
         services=services,
         audit=AuditTrail(events, event_log, states, commands, reports),
+        loop_watch=loop_watch,
         nats=nats,
         nodes=nodes,
         outcomes=outcomes,
@@ -299,8 +331,13 @@ def make_app(services: Services) -> tornado.web.Application:
         template_path=str(_ROOT / "templates"),
         static_path=str(_ROOT / "static"),
         static_handler_class=StaticFile,
-        log_function=access_line,
+        log_function=partial(_note_answer, services.monitoring.metrics),
     )
+
+
+def _note_answer(metrics: Metrics, handler: tornado.web.RequestHandler) -> None:
+    metrics.request_answered(handler.get_status())
+    access_line(handler)
 
 
 async def _work_on_storage(

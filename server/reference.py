@@ -1,4 +1,4 @@
-"""Every setting and every word of an answer, as the Markdown page ``docs/reference.md``.
+"""Every setting, word of an answer and metric, as the Markdown page ``docs/reference.md``.
 
 It is made of what the code says about itself, and a test holds the page to it.
 """
@@ -17,6 +17,7 @@ from server.domain.commands import CommandState
 from server.domain.errors import LatchkeyError
 from server.domain.locks import OfflineReason
 from server.domain.protocol import CloseCode
+from server.metrics import Described, PrometheusMetrics
 from server.settings import Secret, Settings
 
 REMAKE = "python -m server reference > docs/reference.md"
@@ -38,6 +39,10 @@ may change. Where the status is empty, the word is said at a shell or within the
 Beside these, a refusal that HTTP itself has a name for carries that name (`method_not_allowed`,
 `request_entity_too_large`).
 """
+_ABOUT_METRICS = """\
+What `GET /metrics` says of one server process, to whoever sends `LATCHKEY_METRICS_TOKEN` as its
+bearer token. The last column has the labels, each with the values that are there from the start.
+"""
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -57,6 +62,10 @@ def reference() -> str:
     ]
     reasons = [(f"`{error.reason}`", _status(error), meaning_of(error)) for error in every_error()]
     codes = [(str(int(code)), code.name.lower().replace("_", " ")) for code in CloseCode]
+    metrics = [
+        (f"`{metric.name}`", metric.kind, metric.meaning, _labels(metric))
+        for metric in PrometheusMetrics().describe()
+    ]
     parts = [
         _INTRODUCTION,
         "## Settings\n",
@@ -72,6 +81,9 @@ def reference() -> str:
         "## Close codes of a lock's connection\n",
         "What the lock should do is in [firmware.md](firmware.md).\n",
         _table(("code", "meaning"), codes),
+        "## Metrics\n",
+        _ABOUT_METRICS,
+        _table(("metric", "kind", "what", "labels"), metrics),
     ]
     return "\n".join(parts)
 
@@ -147,6 +159,13 @@ def _code(text: str) -> str:
 
 def _words(words: type[StrEnum]) -> str:
     return ", ".join(f"`{word}`" for word in words) + "\n"
+
+
+def _labels(metric: Described) -> str:
+    return "; ".join(
+        f"`{label}`: {', '.join(values)}" if values else f"`{label}`"
+        for label, values in metric.labels.items()
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

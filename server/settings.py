@@ -205,6 +205,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "development."
         ),
     ] = False
+    metrics_token: Annotated[
+        Secret | None,
+        Meta(
+            description="At least 32 bytes, which Prometheus sends to read `/metrics` "
+            "(`Authorization: Bearer`). Without it nobody can."
+        ),
+    ] = None
     trusted_proxies: Annotated[
         tuple[Network, ...],
         Meta(
@@ -262,6 +269,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
     pin_secret = env.str("PIN_SECRET", None, validate=_long_enough)
     webhook_secret = env.str("WEBHOOK_SECRET", None, validate=_long_enough)
     webhook_retries_s = env.list("WEBHOOK_RETRIES_S", [], validate=_waits)
+    metrics_token = env.str("METRICS_TOKEN", None, validate=_long_enough)
     trusted_proxies = env.list("TRUSTED_PROXIES", [], validate=_networks)
     numbers = {
         name: env.int(name.upper(), getattr(default, name), validate=validate.Range(*bounds))
@@ -317,6 +325,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
             "WEBHOOK_TIMEOUT_S", default.webhook_timeout_s, validate=validate.Range(0.5, 30)
         ),
         "webhook_loopback": env.bool("WEBHOOK_LOOPBACK", default.webhook_loopback),
+        "metrics_token": _secret(metrics_token),
         "trusted_proxies": tuple(_network(proxy) for proxy in trusted_proxies or ()),
         "log_format": env.str(
             "LOG_FORMAT", default.log_format, validate=validate.OneOf(["pretty", "json"])

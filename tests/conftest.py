@@ -25,6 +25,7 @@ from tests.house import House
 
 JWT_SECRET = "a secret for tests, of 32 bytes or more"
 WEBHOOK_SECRET = "another secret for tests, of 32 bytes or more"
+METRICS_TOKEN = "a token for the metrics, of 32 bytes or more"
 TEST_TIMEOUT_S = 60
 
 
@@ -104,6 +105,7 @@ def settings(database_name: str) -> Settings:
         webhook_loopback=True,
         webhook_timeout_s=2.0,
         webhook_retries_s=(0.05, 0.1, 0.2),
+        metrics_token=Secret(METRICS_TOKEN),
     )
 
 

@@ -221,6 +221,15 @@ class WebhooksOff(LatchkeyError):
         super().__init__("Webhooks are not set up on this server")
 
 
+class MetricsOff(LatchkeyError):
+    """This server gives its metrics to nobody, because it has no token for them."""
+
+    reason = "metrics_off"
+
+    def __init__(self) -> None:
+        super().__init__("Metrics are not set up on this server")
+
+
 class TooManyWebhooks(LatchkeyError):
     """The organisation has as many webhooks as it may."""
 

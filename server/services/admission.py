@@ -10,6 +10,7 @@ from msgspec import Struct
 from server.domain.addresses import neighbourhood
 from server.domain.errors import Overloaded
 from server.domain.rates import Rate, TokenBucket, WaitingLine
+from server.services.metrics import Metrics
 
 _LEAST_NEW = 4
 _LONGEST_WAIT_S = 60.0
@@ -31,7 +32,8 @@ class Admission:
     connect in a second, half of them from one address: none can keep the others out.
     """
 
-    def __init__(self, limits: AdmissionLimits) -> None:
+    def __init__(self, limits: AdmissionLimits, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         a_second = limits.connects_a_second
         self._most = limits.most_locks
@@ -56,16 +58,25 @@ class Admission:
         """
         now = self._loop.time()
         if self._draining:
-            raise _come_back_in(_WAIT_FOR_ANOTHER_NODE_S)
+            raise self._refusal("draining", _WAIT_FOR_ANOTHER_NODE_S)
         if self._connected >= self._most:
-            raise _come_back_in(_LONGEST_WAIT_S)
+            raise self._refusal("full", _LONGEST_WAIT_S)
         place = neighbourhood(address)
         is_crowded = self._new.total() >= self._most_new or self._new[place] >= self._most_new // 2
         if is_crowded or not self._pace.take(now):
-            raise _come_back_in(self._line.wait_s(now))
+            raise self._refusal("pace", self._line.wait_s(now))
         self._connected += 1
         self._new[place] += 1
         return Admitted(self, place)
+
+    @property
+    def connected(self) -> int:
+        """How many connections there are."""
+        return self._connected
+
+    def _refusal(self, why: str, wait_s: float) -> Overloaded:
+        self._metrics.connect_refused(why)
+        return _come_back_in(wait_s)
 
     def greeted(self, place: str) -> None:
         """A connection from that place is not new any more."""

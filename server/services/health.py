@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from server import __version__
 from server.domain.errors import LatchkeyError
+from server.services.loop_watch import LoopWatch
 from server.services.sessions import Sessions
 from server.storage.presence_store import PresenceStore
 
@@ -18,7 +19,10 @@ _ANSWER_WITHIN_S = 1.0
 
 
 class PartHealth(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether a part that this node needs answers, and how fast."""
+    """Whether a part that this node needs answers, and how fast.
+
+    Of the event loop it is how late that was at worst in the last seconds.
+    """
 
     ok: bool
     latency_ms: float | None = None
@@ -27,8 +31,8 @@ class PartHealth(Struct, frozen=True, kw_only=True, rename="camel"):
 class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     """A node's health; ``locks_online`` counts the installation's, where MongoDB can tell.
 
-    ``status`` is ``unavailable`` without MongoDB, and ``degraded`` without NATS, where there
-    should be one: this node's own locks open, others do not.
+    ``status`` is ``unavailable`` without MongoDB, and ``degraded`` where the event loop stalls or
+    without NATS, if there should be one: this node's own locks open then, others do not.
     """
 
     status: str
@@ -36,6 +40,7 @@ class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     uptime_seconds: float
     mongodb: PartHealth
     nats: PartHealth | UnsetType = UNSET
+    event_loop: PartHealth
     locks_online: int | None
     locks_online_here: int
 
@@ -49,11 +54,13 @@ class HealthCheck:
         ping_nats: Ping | None,
         presence: PresenceStore,
         sessions: Sessions,
+        loop_watch: LoopWatch,
     ) -> None:
         self._ping_mongodb = ping_mongodb
         self._ping_nats = ping_nats
         self._presence = presence
         self._sessions = sessions
+        self._loop_watch = loop_watch
         self._started = time.monotonic()
         self._draining = False
 
@@ -68,13 +75,15 @@ class HealthCheck:
             _unset() if self._ping_nats is None else _health_of(self._ping_nats),
             self._count_online(),
         )
-        degraded = nats is not UNSET and not nats.ok
+        event_loop = self._health_of_loop()
+        degraded = not event_loop.ok or (nats is not UNSET and not nats.ok)
         return Health(
             status="unavailable" if not mongodb.ok else "degraded" if degraded else "ok",
             version=__version__,
             uptime_seconds=round(time.monotonic() - self._started, 1),
             mongodb=mongodb,
             nats=nats,
+            event_loop=event_loop,
             locks_online=locks_online if mongodb.ok else None,
             locks_online_here=self._sessions.online,
         )
@@ -85,7 +94,13 @@ class HealthCheck:
         It should without NATS: if that is away, it is so for all nodes, and each still opens
         its own locks.
         """
-        return not self._draining and (await _health_of(self._ping_mongodb)).ok
+        if self._draining or self._loop_watch.is_stalled:
+            return False
+        return (await _health_of(self._ping_mongodb)).ok
+
+    def _health_of_loop(self) -> PartHealth:
+        latency_ms = round(self._loop_watch.worst_s * 1000, 1)
+        return PartHealth(ok=not self._loop_watch.is_stalled, latency_ms=latency_ms)
 
     async def _count_online(self) -> int | None:
         try:

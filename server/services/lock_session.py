@@ -44,6 +44,7 @@ from server.domain.rates import Rate, TokenBucket
 from server.domain.times import wire_time
 from server.services.channel import Channel
 from server.services.heartbeat import Heartbeat
+from server.services.metrics import Metrics
 from server.services.outcomes import Outcomes
 from server.services.session_commands import SessionCommands
 from server.services.session_keys import SessionKeys
@@ -79,6 +80,7 @@ class SessionParts(Struct, frozen=True, kw_only=True):
     liveness: LivenessPolicy
     hello_within_s: float
     frames: Rate
+    metrics: Metrics
 
 
 class LockSession:
@@ -148,6 +150,7 @@ class LockSession:
 
     def _break_off(self, close_code: int, code: str, message: str) -> None:
         log.info("protocol_error", lock=self.lock.id, session=self.id, code=code)
+        self._parts.metrics.protocol_broken(code)
         self._send(Error(code=code, message=message[:500]))
         self.close(close_code, code)
 
@@ -283,6 +286,8 @@ class LockSession:
         return self._ended
 
     def _cut_silent(self) -> None:
+        bound_s = self._liveness.offline_after_s
+        self._parts.metrics.silence_noticed(self._heartbeat.silent_for_s, bound_s)
         self.end()
         self._parts.silent(self)
         self._channel.drop()

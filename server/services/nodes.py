@@ -9,7 +9,9 @@ import structlog
 
 from server import clock
 from server.domain.errors import AnotherNode, StorageUnavailable
+from server.domain.locks import OfflineReason
 from server.domain.secrets import new_id
+from server.services.metrics import Metrics
 from server.services.sessions import Sessions
 from server.storage.node_store import LiveNode, Node, NodeStore
 from server.storage.presence_store import PresenceStore
@@ -45,12 +47,18 @@ class Nodes:
     """Renews the lease of this node, and marks offline the locks of nodes whose lease ran out."""
 
     def __init__(
-        self, node: Node, nodes: NodeStore, presence: PresenceStore, sessions: Sessions
+        self,
+        node: Node,
+        nodes: NodeStore,
+        presence: PresenceStore,
+        sessions: Sessions,
+        metrics: Metrics,
     ) -> None:
         self._node = node
         self._nodes = nodes
         self._presence = presence
         self._sessions = sessions
+        self._metrics = metrics
 
     async def begin(self) -> None:
         """Start: what an earlier process of this name has left behind is over at once.
@@ -88,6 +96,7 @@ class Nodes:
         lost = holding - {node.id for node in live}
         if lost:
             offline = await self._presence.detach_lost(lost, clock.now())
+            self._metrics.went_offline(OfflineReason.SERVER_LOST, offline)
             log.info("locks_of_lost_nodes_offline", locks=offline)
         self._notice(live)
 

@@ -1,5 +1,6 @@
 """A tap becomes an open command, once, and only while its guest still stands at the door."""
 
+import time
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ from server.domain.temp_keys import (
     claim_for_same_tap,
 )
 from server.services.delivery import Delivery
+from server.services.metrics import Metrics
 from server.services.outcomes import Outcomes
 from server.storage.command_store import CommandStore
 from server.storage.lock_store import LockStore
@@ -62,6 +64,7 @@ class Opening:
         delivery: Delivery,
         bus: Bus,
         command_life: timedelta,
+        metrics: Metrics,
     ) -> None:
         self._keys = keys
         self._locks = locks
@@ -70,6 +73,7 @@ class Opening:
         self._delivery = delivery
         self._bus = bus
         self._command_life = command_life
+        self._metrics = metrics
 
     async def open(
         self,
@@ -144,7 +148,9 @@ class Opening:
             return TakenUse(command=command_of(key, earlier), is_new=False)
         check_key(key, now)
         check_schedule(key, zone, now)
+        began = time.monotonic()
         claimed = await self._keys.claim_use(key.uuid, wanted)
+        self._metrics.use_claimed(time.monotonic() - began)
         return TakenUse(
             command=command_of(key, claimed.claim, claimed.use_number),
             is_new=claimed.use_number is not None,

@@ -19,6 +19,7 @@ from server.domain.commands import (
 )
 from server.domain.errors import CommandNotFound, StorageUnavailable
 from server.domain.temp_keys import Claim, TempKey
+from server.services.metrics import Metrics
 from server.storage.command_store import CommandStore
 from server.storage.temp_key_store import TempKeyStore
 
@@ -36,10 +37,13 @@ _LATE_REPORTS_FOR = timedelta(hours=24)
 class Outcomes:
     """The one place that changes a command's state."""
 
-    def __init__(self, commands: CommandStore, keys: TempKeyStore, bus: Bus) -> None:
+    def __init__(
+        self, commands: CommandStore, keys: TempKeyStore, bus: Bus, metrics: Metrics
+    ) -> None:
         self._commands = commands
         self._keys = keys
         self._bus = bus
+        self._metrics = metrics
 
     async def record(
         self, command_id: str, state: CommandState, reason: str | None = None
@@ -146,6 +150,7 @@ class Outcomes:
 
     async def _after_step(self, command: OpenCommand) -> None:
         self._bus.announce(CommandNews(command_id=command.id, state=command.state))
+        self._metrics.command_stepped(command)
         if command.state in USE_GIVEN_BACK and command.temp_key_uuid is not None:
             await self._keys.give_use_back(command.temp_key_uuid, command.id)
         log.info("command", command=command.id, lock=command.lock_id, state=command.state.value)

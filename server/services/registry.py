@@ -18,6 +18,7 @@ from server.services.lock_commands import LockCommands
 from server.services.lock_overviews import LockOverviews
 from server.services.lock_queries import LockQueries
 from server.services.locks import Locks
+from server.services.monitoring import Monitoring
 from server.services.opening import Opening
 from server.services.operator_opening import OperatorOpening
 from server.services.operator_sessions import OperatorSessions
@@ -47,6 +48,7 @@ class Services(Struct, frozen=True, kw_only=True):
     lock_queries: LockQueries
     lock_overviews: LockOverviews
     locks: Locks
+    monitoring: Monitoring
     opening: Opening
     operator_opening: OperatorOpening
     organizations: Organizations

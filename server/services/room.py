@@ -8,8 +8,13 @@ class Room:
     """Whoever wants places when too few are free waits: first come, first served."""
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = self._free = places
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+
+    @property
+    def taken(self) -> int:
+        """How many places are not free."""
+        return self._places - self._free
 
     async def take(self, places: int) -> None:
         """Take some places (never more than there are); waits until they are free."""

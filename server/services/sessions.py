@@ -16,6 +16,7 @@ from server.domain.protocol import CloseCode, Hello
 from server.domain.rates import Rate
 from server.services.channel import Channel
 from server.services.lock_session import LockSession, SessionParts
+from server.services.metrics import Metrics
 from server.services.outcomes import Outcomes
 from server.services.tasks import Tasks
 from server.services.telemetry import TelemetryWriter
@@ -71,6 +72,7 @@ class Sessions:
         telemetry: TelemetryWriter,
         bus: Bus,
         limits: SessionLimits,
+        metrics: Metrics,
     ) -> None:
         self._node_id = node_id
         self._locks = locks
@@ -92,6 +94,7 @@ class Sessions:
             liveness=limits.liveness,
             hello_within_s=limits.hello_within_s,
             frames=limits.frames,
+            metrics=metrics,
         )
         bus.on_lock_changed(self._look_at)
 
@@ -287,5 +290,6 @@ class Sessions:
                 await asyncio.sleep(retry_after_s)
             else:
                 if was_ours:
+                    self._parts.metrics.went_offline(reason)
                     log.info("lock_offline", lock=session.lock.id, reason=reason.value)
                 return

@@ -10,6 +10,7 @@ from server import clock
 from server.domain.errors import StorageUnavailable
 from server.domain.locks import AckedReports
 from server.domain.telemetry import StoredReport
+from server.services.metrics import Metrics
 from server.services.room import Room
 from server.storage.report_store import ReportStore
 
@@ -37,13 +38,20 @@ class TelemetryWriter:
     read from the locks that report: what is not acknowledged stays with them.
     """
 
-    def __init__(self, reports: ReportStore, most_waiting: int) -> None:
+    def __init__(self, reports: ReportStore, most_waiting: int, metrics: Metrics) -> None:
         self._store = reports
+        self._metrics = metrics
         self._room = Room(most_waiting)
         self._waiting: asyncio.Queue[tuple[Acknowledging, list[StoredReport]]] = asyncio.Queue()
 
+    @property
+    def waiting(self) -> int:
+        """How many reports are in memory, to be stored."""
+        return self._room.taken
+
     async def put(self, session: Acknowledging, reports: list[StoredReport]) -> None:
         """Queue a session's reports; waits until there is room for them."""
+        self._metrics.reports_received(len(reports))
         await self._room.take(len(reports))
         self._waiting.put_nowait((session, reports))
 
@@ -96,9 +104,11 @@ class TelemetryWriter:
     async def _store_until_done(self, reports: list[StoredReport]) -> None:
         while True:
             try:
-                await self._store.store(reports)
+                new = await self._store.store(reports)
             except StorageUnavailable:
                 log.warning("reports_wait_for_storage", reports=len(reports))
                 await asyncio.sleep(_RETRY_AFTER_S)
             else:
+                waited = clock.now() - min(stored.received_at for stored in reports)
+                self._metrics.reports_stored(new, len(reports) - new, waited.total_seconds())
                 return

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from server.domain.errors import ChangedMeanwhile, StorageUnavailable
 from server.domain.webhooks import Webhook
+from server.services.metrics import Metrics
 from server.services.tasks import Tasks
 from server.services.webhook_runner import DeliveryPolicy, DeliveryStores, WebhookRunner
 from server.services.webhook_sending import SecretUnreadable, WebhookSender
@@ -41,18 +42,29 @@ class WebhookDispatch:
     """
 
     def __init__(
-        self, node_id: str, stores: DeliveryStores, sender: WebhookSender, policy: DeliveryPolicy
+        self,
+        node_id: str,
+        stores: DeliveryStores,
+        sender: WebhookSender,
+        policy: DeliveryPolicy,
+        metrics: Metrics,
     ) -> None:
         self._node_id = node_id
         self._stores = stores
         self._sender = sender
         self._policy = policy
+        self._metrics = metrics
         self._slots = asyncio.Semaphore(MOST_REQUESTS)
         self._runners: dict[str, WebhookRunner] = {}
         self._held_off: dict[str, _HeldOff] = {}
         self._tasks = Tasks()
         self._stopping = False
         self._seen: int | None = None
+
+    @property
+    def locks_waiting(self) -> int:
+        """Of how many locks an event waits for its next try, over this node's webhooks."""
+        return sum(runner.locks_waiting for runner in self._runners.values())
 
     async def run_forever(self) -> None:
         """Take and keep leases: run as a task of every node."""
@@ -116,7 +128,9 @@ class WebhookDispatch:
         if self._stopping:
             await self._stores.webhooks.release(claimed)
             return
-        runner = WebhookRunner(claimed, self._stores, self._sender, self._policy, self._slots)
+        runner = WebhookRunner(
+            claimed, self._stores, self._sender, self._policy, self._slots, self._metrics
+        )
         runner.renewed(asked_at + self._policy.lease.total_seconds())
         self._runners[webhook.id] = runner
         self._tasks.spawn(self._run(runner), f"webhook-{webhook.id}")

@@ -26,6 +26,7 @@ from server.domain.webhooks import (
     delivery_id,
     delivery_of,
 )
+from server.services.metrics import Metrics
 from server.services.webhook_sending import WebhookSender
 from server.storage.delivery_store import DeliveryStore, LaggingLockStore
 from server.storage.event_log import EventLog
@@ -82,12 +83,14 @@ class WebhookRunner:
         sender: WebhookSender,
         policy: DeliveryPolicy,
         slots: asyncio.Semaphore,
+        metrics: Metrics,
     ) -> None:
         self.webhook = webhook
         self._stores = stores
         self._sender = sender
         self._policy = policy
         self._slots = slots
+        self._metrics = metrics
         self._lanes = Lanes(webhook.cursor)
         self._lags: dict[int, LaggingLock] = {}
         self._catching_up: set[int] = set()
@@ -100,6 +103,11 @@ class WebhookRunner:
         self._read_at = float("-inf")
         self._saved_at = float("-inf")
         self._saved = webhook.cursor
+
+    @property
+    def locks_waiting(self) -> int:
+        """Of how many locks an event waits for its next try, or is being caught up with."""
+        return len(self._lags)
 
     # Said by the dispatch
 
@@ -288,6 +296,7 @@ class WebhookRunner:
         next_try_at = None if lag is None else lag.due_at
         delivery = delivery_of(self.webhook, event, state, attempt.at, next_try_at)
         await self._stores.deliveries.record(delivery, attempt)
+        self._metrics.delivery_tried(state)
 
     async def _switch_off(self, event: RecordedEvent) -> None:
         self.stop()

@@ -126,15 +126,17 @@ async def create_indexes(database: Database) -> None:
 
 
 async def ping(database: Database) -> None:
-    """Ask MongoDB for a sign of life.
+    """Ask MongoDB for a sign of life, as one that can be written to.
 
     Raises:
-        StorageUnavailable: none came within the client's time limit.
+        StorageUnavailable: none came within the client's time limit, or there is no primary.
     """
     try:
-        await database.command("ping")
+        hello = await database.command("hello")
     except PyMongoError as error:
         raise StorageUnavailable from error
+    if not hello.get("isWritablePrimary"):
+        raise StorageUnavailable
 
 
 def older_than(field: str, after: tuple[datetime, str]) -> Document:

@@ -86,7 +86,7 @@ def test_an_operation_says_who_may_call_it(name: str) -> None:
     schemes = [scheme for choice in described["security"] for scheme in choice]
     assert set(schemes) <= DOCUMENT["components"]["securitySchemes"].keys()
     needs_one = bool(described["security"]) and {} not in described["security"]
-    assert needs_one == (access in (Access.OPERATOR, Access.LOCK))
+    assert needs_one == (access in (Access.OPERATOR, Access.LOCK, Access.MONITORING))
     assert ("401" in described["responses"]) >= needs_one
 
 

@@ -149,6 +149,7 @@ ROWS = [
     Row("GET", "/health", ANYBODY),
     Row("GET", "/health/live", ANYBODY),
     Row("GET", "/health/ready", ANYBODY),
+    Row("GET", "/metrics", "401 401 401 401 401 401 401"),
     Row("GET", "/openapi.json", ANYBODY),
     Row("GET", "/asyncapi.json", ANYBODY),
     Row("GET", "/docs", ANYBODY),

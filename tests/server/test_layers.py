@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.listening": {"server.domain"},
     "server.fetching": set(),
     "server.logs": set(),
+    "server.metrics": {"server.services", "server.domain", "server.__version__"},
     "server.service_manager": set(),
     "server.settings": {"server.domain"},
     "server.tls": {"server.settings"},
@@ -53,10 +54,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.domain",
         "server.fetching",
         "server.logs",
+        "server.metrics",
         "server.settings",
         "server.webhook_client",
     },
-    "server.reference": {"handlers.base", "server.domain", "server.settings"},
+    "server.reference": {"handlers.base", "server.domain", "server.metrics", "server.settings"},
     "server.shell": {
         "server.app",
         "server.services",
@@ -112,6 +114,7 @@ ONLY_IN: dict[str, set[str]] = {
     "environs": {"server.settings"},
     "websockets": {"simulator"},
     "nats": {"server.bus"},
+    "prometheus_client": {"server.metrics"},
 }
 """Packages that are kept in one place, so that they can be replaced there."""
 
@@ -211,6 +214,8 @@ FORBIDDEN = [
     ("server.services.opening", "import tornado.web"),
     ("server.services.opening", "from tornado import httpclient"),
     ("server.services.opening", "import pymongo"),
+    ("server.services.opening", "import prometheus_client"),
+    ("server.services.opening", "from server.metrics import PrometheusMetrics"),
     ("server.services.opening", "from server.app import make_app"),
     ("server.services.opening", "from server import app"),
     ("server.services.opening", "from server.settings import Settings"),

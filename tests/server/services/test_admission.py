@@ -3,13 +3,15 @@
 import pytest
 
 from server.domain.errors import Overloaded
+from server.metrics import PrometheusMetrics
 from server.services.admission import Admission, AdmissionLimits, Admitted
 
 ELSEWHERE = "2001:db8:1::1"
 
 
 def admission(most_locks: int = 1000, connects_a_second: int = 1000) -> Admission:
-    return Admission(AdmissionLimits(most_locks=most_locks, connects_a_second=connects_a_second))
+    limits = AdmissionLimits(most_locks=most_locks, connects_a_second=connects_a_second)
+    return Admission(limits, PrometheusMetrics())
 
 
 def enter(admission: Admission, times: int, address: str = "192.0.2.1") -> list[Admitted]:

@@ -8,12 +8,14 @@ from functools import partial
 import pytest
 
 from server import __version__
+from server.metrics import PrometheusMetrics
 from server.services.health import HealthCheck
+from server.services.loop_watch import LoopWatch
 from server.services.registry import Services
 from server.storage import mongo
 from server.storage.mongo import Database
 from server.storage.presence_store import PresenceStore
-from tests.house import House
+from tests.house import House, until
 
 
 @pytest.fixture
@@ -28,8 +30,15 @@ def away() -> Iterator[Database]:
 
 
 @pytest.fixture
-def without_mongodb(services: Services, away: Database) -> HealthCheck:
-    return HealthCheck(partial(mongo.ping, away), None, PresenceStore(away), services.sessions)
+def loop_watch() -> LoopWatch:
+    return LoopWatch(PrometheusMetrics())
+
+
+@pytest.fixture
+def without_mongodb(services: Services, away: Database, loop_watch: LoopWatch) -> HealthCheck:
+    return HealthCheck(
+        partial(mongo.ping, away), None, PresenceStore(away), services.sessions, loop_watch
+    )
 
 
 async def test_a_node_with_its_database_is_well(services: Services):
@@ -56,12 +65,12 @@ async def test_without_its_database_a_node_is_unavailable_and_says_what_it_knows
 
 
 async def test_a_database_that_never_answers_is_not_waited_for(
-    services: Services, database: Database
+    services: Services, database: Database, loop_watch: LoopWatch
 ):
     async def never() -> None:
         await asyncio.Event().wait()
 
-    health = HealthCheck(never, None, PresenceStore(database), services.sessions)
+    health = HealthCheck(never, None, PresenceStore(database), services.sessions, loop_watch)
     assert (await health.check()).status == "unavailable"
 
 
@@ -77,3 +86,34 @@ async def test_a_node_that_goes_down_is_not_ready_although_it_is_well(services: 
     services.health.begin_drain()
     assert not await services.health.is_ready()
     assert (await services.health.check()).status == "ok"
+
+
+async def test_a_node_whose_event_loop_stalled_just_now_is_not_ready(
+    database: Database, services: Services, loop_watch: LoopWatch, monkeypatch: pytest.MonkeyPatch
+):
+    ping, presence = partial(mongo.ping, database), PresenceStore(database)
+    health = HealthCheck(ping, None, presence, services.sessions, loop_watch)
+    assert await health.is_ready()
+    monkeypatch.setattr(LoopWatch, "worst_s", 2.5)
+    assert not await health.is_ready()
+    told = await health.check()
+    assert told.status == "degraded"
+    assert (told.event_loop.ok, told.event_loop.latency_ms) == (False, 2500)
+
+
+@pytest.mark.expects_log("lease_not_renewed")
+@pytest.mark.expects_log("sweep_waits_for_storage")
+async def test_a_node_whose_mongodb_has_no_primary_is_not_ready(
+    services: Services, database: Database
+):
+    async def is_ready() -> bool:
+        return await services.health.is_ready()
+
+    admin = database.client.admin
+    await admin.command({"replSetStepDown": 60, "secondaryCatchUpPeriodSecs": 0, "force": True})
+    try:
+        assert not await is_ready()
+        assert (await services.health.check()).status == "unavailable"
+    finally:
+        await admin.command({"replSetFreeze": 0})  # it stands for election again
+        assert await until(is_ready)

@@ -13,6 +13,7 @@ from server.bus.local_bus import LocalBus
 from server.domain.commands import CommandState, OpenCommand, Step
 from server.domain.errors import CommandNotFound
 from server.domain.temp_keys import Claim, Door, TempKey
+from server.metrics import PrometheusMetrics
 from server.services.outcomes import Outcomes
 from server.storage.command_store import CommandStore
 from server.storage.mongo import Database
@@ -33,7 +34,7 @@ class Parts:
         self.commands = CommandStore(database)
         self.keys = TempKeyStore(database)
         self.bus = LocalBus()
-        self.outcomes = Outcomes(self.commands, self.keys, self.bus)
+        self.outcomes = Outcomes(self.commands, self.keys, self.bus, PrometheusMetrics())
         self._monkeypatch = monkeypatch
 
     def at(self, instant: datetime) -> None:

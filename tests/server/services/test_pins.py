@@ -24,6 +24,7 @@ from server.domain.locks import Lock
 from server.domain.organizations import Scope
 from server.domain.schedule import ScheduleWindow, Weekday
 from server.domain.temp_keys import AccessMethod, AccessMode, Door, TempKey
+from server.metrics import PrometheusMetrics
 from server.services.delivery import Delivery
 from server.services.guesses import Guesses
 from server.services.opening import Opening
@@ -122,10 +123,11 @@ _numbers = itertools.count(1)
 def build(database: Database, commands: Commands, **options: Any) -> Panel:
     keys, locks, records = TempKeyStore(database), LockStore(database), CommandStore(database)
     bus = LocalBus()
-    outcomes = Outcomes(records, keys, bus)
+    metrics = PrometheusMetrics()
+    outcomes = Outcomes(records, keys, bus, metrics)
     stores = PinStores(pins=PinStore(database), keys=keys, locks=locks)
     delivery = Delivery(records, outcomes, bus)
-    opening = Opening(keys, locks, records, outcomes, delivery, bus, timedelta(seconds=3))
+    opening = Opening(keys, locks, records, outcomes, delivery, bus, timedelta(seconds=3), metrics)
     vault = options.pop("vault", PinVault(SECRET))
     guesses = Guesses(GuessStore(database))
     pins = Pins(stores, guesses, opening, vault, refused_after_s=0, **options)

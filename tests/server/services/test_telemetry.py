@@ -12,6 +12,7 @@ from server.domain.locks import Lock
 from server.domain.organizations import Scope
 from server.domain.protocol import Telemetry
 from server.domain.telemetry import AckLine, StoredReport
+from server.metrics import PrometheusMetrics
 from server.services.tasks import Tasks
 from server.services.telemetry import TelemetryWriter
 from server.settings import Settings
@@ -62,7 +63,7 @@ class Session:
 
 @pytest.fixture
 def writer(database: Database) -> TelemetryWriter:
-    return TelemetryWriter(ReportStore(database), MOST_WAITING)
+    return TelemetryWriter(ReportStore(database), MOST_WAITING, PrometheusMetrics())
 
 
 @asynccontextmanager
