@@ -189,6 +189,8 @@ def _query(declared: Operation, schemas: Schemas) -> list[Json]:
             "name": name,
             "required": name in schema.get("required", []),
             "allowEmptyValue": True,
+            # Swagger UI shows the parameter's, and not that of its schema.
+            **{key: property_[key] for key in ("description",) if key in property_},
             "schema": property_,
         }
         for name, property_ in schema["properties"].items()

@@ -10,13 +10,15 @@ from handlers.base import BaseHandler
 from server.domain.pages import EVERYTHING, Page
 
 USUAL_PAGE = 100
-Limit = Annotated[int, Meta(ge=1, le=500)]
-"""How many to answer at most."""
+Limit = Annotated[int, Meta(ge=1, le=500, description="How many to answer at most.")]
 
-Cursor = Annotated[str, Meta(max_length=100)]
-"""After which to go on: as the ``Link`` of the page before says."""
-
-TimeCursor = Annotated[str, Meta(pattern=r"^[0-9]{1,14}-[0-9a-zA-Z_-]{1,128}$(?!\n)")]
+TimeCursor = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,14}-[0-9a-zA-Z_-]{1,128}$(?!\n)",
+        description="After which to go on: as the `Link` of the page before says.",
+    ),
+]
 """A cursor in a list that is sorted by time, newest first; see ``time_cursor``."""
 
 

@@ -129,7 +129,8 @@ def _from_to(least: float, most: float, kind: Callable[[str], float] = float) ->
         except ValueError:
             number = math.nan
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
+            limits = f"{least:.10g} to {most:.10g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {limits}")
         return number
 
     return read

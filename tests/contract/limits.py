@@ -53,6 +53,9 @@ def _choices(schema: Json) -> list[Json]:
 
 def beyond(schema: Json) -> list[Any]:
     """Values that the schema does not take: one past each limit, and of every other type."""
+    if "type" in schema and "enum" in schema:
+        # Any such text is decoded; whether it is one of these is looked at when all is there.
+        schema = {name: about for name, about in schema.items() if name != "enum"}
     others = [None, True, 7, 1.5, "\ud7ff", "", [], [None], {}, _OPERATOR, [_OPERATOR]]
     past = [value for choice in _choices(schema) for value in _past_limits(choice)]
     return [value for value in (*past, *others) if problems(schema, value)]

@@ -146,10 +146,10 @@ DECISIONS = [
     Row("repeated open", "two taps without either are one", (
         ask("GET /temp-keys/$key", who="nobody"), both_taps_come_at_once,
         ask("GET /locks/$lock/commands", answer={"commands": [...]}))),
-    Row("GET never acts", "the routes that open answer GET with 405", (
+    Row("GET never acts", "a GET where a POST opens opens nothing", (
         *(ask(f"GET {path}", status=405, answer_headers={"Allow": "POST"}) for path in (
-            "/temp-keys/$key/open", "/temp-keys/$key/doors/1/open", "/locks/$lock/OpenLock",
-            "/locks/$lock/open-with-pin")),
+            "/temp-keys/$key/open", "/locks/$lock/OpenLock", "/locks/$lock/open-with-pin")),
+        ask("GET /temp-keys/$key/doors/1/open", who="nobody", status=303),
         ask("GET /locks/$lock/commands", answer={"commands": []}))),
     *(
         Row("paging", f"{path.split('?')[0]} goes on by limit, after and Link", (

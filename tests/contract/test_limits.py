@@ -15,15 +15,8 @@ from tests.contract.document import OPERATIONS, Json
 from tests.contract.limits import Field, at_limits, beyond, fields_of, texts_beyond
 from tests.house import House, Page
 
-IDS = {
-    "lockId": "1",
-    "doorId": "1",
-    "keyUuid": "none",
-    "commandId": "none",
-    "webhookId": "none",
-    "deliveryId": "none",
-}
 JSON = "application/json"
+LIMITS = {"minimum", "maximum", "maxLength", "pattern", "format"}
 
 
 class Asked(NamedTuple):
@@ -36,7 +29,9 @@ class Asked(NamedTuple):
 
 def path_of(name: str, **others: str) -> str:
     """The path of an operation; there is nothing at the end of it."""
-    return name.split()[1].format(**{**IDS, **others})
+    in_path = [each for each in OPERATIONS[name]["parameters"] if each["in"] == "path"]
+    ids = {each["name"]: "1" if "minimum" in each["schema"] else "none" for each in in_path}
+    return name.split()[1].format(**ids | others)
 
 
 def body_schema(described: Json) -> Json | None:
@@ -47,7 +42,7 @@ def limited(described: Json, place: str) -> Iterator[Field]:
     """The parameters that do not take every text."""
     for each in described["parameters"]:
         kind = each["schema"]
-        if each["in"] == place and set(kind) - {"type", "minLength", "default"}:
+        if each["in"] == place and LIMITS & set(kind):
             yield Field(each["name"], kind)
 
 
