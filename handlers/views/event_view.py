@@ -55,6 +55,7 @@ _WORDS: Mapping[str, str] = {
     "LockJammed": "Bolt jammed",
     "DoorLeftOpen": "Door left open",
     "LockCredentialRotated": "Credential replaced",
+    "WebhookDisabled": "A webhook was switched off{reason}",
 }
 
 EVENT_TYPES = tuple(_WORDS)
@@ -69,6 +70,7 @@ _TONES: Mapping[str, str] = {
     "LockTampered": "bad",
     "LockJammed": "bad",
     "LockBatteryLow": "warn",
+    "WebhookDisabled": "warn",
     "DoorLeftOpen": "warn",
 }
 
