@@ -18,7 +18,7 @@ from server import logs
 from server.bus.embedded_nats import NatsUnavailable
 from server.domain.errors import LatchkeyError
 from server.settings import read_settings
-from server.storage.embedded_mongodb import MongodbUnavailable
+from server.storage.data_folder import MongodbUnavailable
 
 _CANNOT = (
     ChildEnded,

@@ -15,7 +15,8 @@ from server.domain.errors import LatchkeyError
 from server.listening import LimitedServer, allow_files_for, listen
 from server.reference import reference
 from server.settings import Settings, read_settings
-from server.storage.embedded_mongodb import MongodbUnavailable, embedded_mongodb
+from server.storage.data_folder import MongodbUnavailable
+from server.storage.embedded_mongodb import embedded_mongodb
 from server.tls import Certificate
 
 log = structlog.get_logger(__name__)

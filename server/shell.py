@@ -23,11 +23,8 @@ from server.domain.times import wire_time
 from server.services.provisioning import NewLock
 from server.services.registry import Services
 from server.settings import Settings
-from server.storage.embedded_mongodb import (
-    DataFolderInUse,
-    embedded_mongodb,
-    uri_of_running_mongodb,
-)
+from server.storage.data_folder import DataFolderInUse
+from server.storage.embedded_mongodb import embedded_mongodb, uri_of_running_mongodb
 
 Run = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, None]]
 

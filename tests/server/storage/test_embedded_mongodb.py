@@ -15,8 +15,10 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from server.storage import embedded_mongodb as module
-from server.storage.embedded_mongodb import MongodbUnavailable, embedded_mongodb
+from server.storage import data_folder, mongod_process
+from server.storage import embedded_mongodb as embedding
+from server.storage.data_folder import MongodbUnavailable
+from server.storage.embedded_mongodb import embedded_mongodb
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,9 +105,9 @@ def test_a_lost_race_for_the_port_never_ends_at_somebody_elses_mongod(
 ):
     async def scenario() -> None:
         async with embedded_mongodb(tmp_path / "theirs") as theirs:
-            spare_ports = module._free_ports(tmp_path / "ours")
+            spare_ports = mongod_process.free_ports(tmp_path / "ours")
             ports = iter([port_of(theirs), next(spare_ports)])
-            monkeypatch.setattr(module, "_free_ports", lambda _: ports)
+            monkeypatch.setattr(embedding, "free_ports", lambda _: ports)
             async with embedded_mongodb(tmp_path / "ours") as ours:
                 assert pid_behind(ours) != pid_behind(theirs)
                 assert store_one(ours) == 1
@@ -144,7 +146,7 @@ def test_cancellation_in_the_middle_of_the_start_leaves_nothing(data_dir: Path):
 
 
 def test_a_mongod_that_does_not_stop_is_killed(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "STOP_LIMIT_S", 0.2)
+    monkeypatch.setattr(mongod_process, "STOP_LIMIT_S", 0.2)
 
     async def scenario() -> int:
         async with embedded_mongodb(data_dir) as uri:
@@ -188,7 +190,7 @@ def test_it_dies_with_a_killed_parent_and_the_next_start_recovers(data_dir: Path
 def test_a_folder_in_use_is_refused_and_its_owner_unharmed(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "_HANDOVER_LIMIT_S", 0.1)
+    monkeypatch.setattr(data_folder, "_HANDOVER_LIMIT_S", 0.1)
 
     async def scenario() -> None:
         async with embedded_mongodb(data_dir) as uri:
@@ -201,7 +203,14 @@ def test_a_folder_in_use_is_refused_and_its_owner_unharmed(
 
 def test_a_folder_in_use_by_a_mongod_started_by_hand_is_refused(data_dir: Path):
     (data_dir / "db").mkdir(parents=True)
-    by_hand = [module.find_mongod(), "--dbpath", data_dir / "db", "--port", "0", "--nounixsocket"]
+    by_hand = [
+        mongod_process.find_mongod(),
+        "--dbpath",
+        data_dir / "db",
+        "--port",
+        "0",
+        "--nounixsocket",
+    ]
     with subprocess.Popen(by_hand, stdout=subprocess.DEVNULL) as mongod:
         try:
             lock = data_dir / "db" / "mongod.lock"
@@ -220,7 +229,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
 
 
 def test_a_full_disk_is_told(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_DISK_NEEDED_BYTES", 2**62)
+    monkeypatch.setattr(data_folder, "_DISK_NEEDED_BYTES", 2**62)
     assert f"The disk of the data folder {data_dir} is full" in asyncio.run(fail_to_start(data_dir))
 
 
@@ -260,16 +269,16 @@ def test_a_mongod_that_fails_is_explained(tmp_path: Path, data_dir: Path, script
 
 
 def test_a_long_log_is_cut_with_one_copy_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_LOG_LIMIT_BYTES", 10)
+    monkeypatch.setattr(mongod_process, "_LOG_LIMIT_BYTES", 10)
     log = tmp_path / "mongod.log"
-    module._cut_log(log)
+    mongod_process.cut_log(log)
     assert not log.exists()
     with log.open("ab", buffering=0) as writer:
         writer.write(b"0123456789")
-        module._cut_log(log)
+        mongod_process.cut_log(log)
         assert log.read_bytes() == b"0123456789"
         writer.write(b"a")
-        module._cut_log(log)
+        mongod_process.cut_log(log)
         writer.write(b"b")
     assert log.read_bytes() == b"b"
     assert (tmp_path / "mongod.log.1").read_bytes() == b"0123456789a"

@@ -1,0 +1,110 @@
+"""The primary of a replica set of three is lost in the middle of openings, on two nodes."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from server.services.provisioning import Provisioning
+from server.storage import migrations, mongo
+from server.storage.embedded_replica_set import EmbeddedReplicaSet, embedded_replica_set
+from server.storage.event_store import EventStore
+from server.storage.lock_store import LockStore
+from server.storage.organization_store import OrganizationStore
+from tests.faults.processes import IssuedKey, Locks, Nats, Site, Town, freeze
+from tests.house import Device, command_id_of, until
+from tests.journeys.bare_lock import BareLock
+
+DATABASE = "latchkey"
+LOCKS_A_NODE = 8
+
+
+@pytest.fixture
+def replica_set(io_loop: IOLoop, tmp_path: Path) -> Iterator[EmbeddedReplicaSet]:
+    running = embedded_replica_set(tmp_path / "mongodb")
+    yield io_loop.run_sync(running.__aenter__)
+    io_loop.run_sync(lambda: running.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def town(
+    io_loop: IOLoop, replica_set: EmbeddedReplicaSet, nats: Nats, tmp_path: Path
+) -> Iterator[Town]:
+    client = mongo.connect(replica_set.uri, timeout_s=20)
+    database = client[DATABASE]
+    provisioning = Provisioning(
+        OrganizationStore(database), LockStore(database), EventStore(database)
+    )
+    variables = {
+        "LATCHKEY_MONGODB_URI": replica_set.uri,
+        "LATCHKEY_MONGODB_DATABASE": DATABASE,
+        "LATCHKEY_NATS_URL": f"nats://127.0.0.1:{nats.port}",
+        "LATCHKEY_OFFLINE_AFTER_S": "60",
+    }
+
+    async def build() -> Town:
+        await migrations.prepare(database)
+        here = await Site.build(tmp_path, provisioning, variables)
+        town = Town(here, here.neighbour(variables))
+        await town.start()
+        return town
+
+    town = io_loop.run_sync(build)
+    yield town
+    for site in town:
+        io_loop.run_sync(site.close)
+    client.close()
+
+
+async def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("lose", [kill, freeze], ids=["killed", "stopped"])
+async def test_openings_go_on_with_a_new_primary_and_nothing_is_doubled_or_lost(
+    town: Town, replica_set: EmbeddedReplicaSet, lose: Callable[[int], Awaitable[None]]
+) -> None:
+    fleets = [await site.locks(LOCKS_A_NODE) for site in town]
+    for site, fleet in zip(town, fleets, strict=True):
+        await fleet.start(site.url)
+        for lock in fleet.all:
+            await site.until_online(lock)
+    doors = [(fleet, lock) for fleet in fleets for lock in fleet.all]
+    keys = [await town.here.key(lock, max_uses=4) for _, lock in doors]
+    device = (await town.there.locks()).all[0]
+    async with BareLock(town.there.url, device).online() as reporting:
+        taps = [asyncio.create_task(site.tap_open(key)) for key in keys for site in town]
+
+        async def some_opened() -> bool:
+            return any(fleet.openings(lock) for fleet, lock in doors)
+
+        await until(some_opened)
+        primary = await replica_set.primary_pid()
+        await lose(primary)
+        await reporting.reading(1, battery=50)
+        await asyncio.gather(*taps)
+        assert (await reporting.hear("ack"))["seq"] == 1
+    await town.until_well()
+    readings = (await town.here.manage("GET", f"/locks/{device.lock_id}/telemetry")).json()
+    assert [reading["seq"] for reading in readings["telemetry"]] == [1]
+    for (fleet, lock), key in zip(doors, keys, strict=True):
+        assert await until(partial(agrees, town.here, fleet, lock, key), timeout_s=30)
+    for site in town:
+        again = await site.tap_open(keys[0])
+        await site.until_state(command_id_of(again), "opened")
+
+
+async def agrees(site: Site, fleet: Locks, lock: Device, key: IssuedKey) -> bool:
+    """Whether all is settled, as the lock's own journal tells it."""
+    states = {command["id"]: command["state"] for command in await site.commands_of(lock)}
+    moved = fleet.openings(lock)
+    assert len(set(moved)) == len(moved)
+    opened = {command_id for command_id, state in states.items() if state == "opened"}
+    counted = [state for state in states.values() if state in ("opened", "unconfirmed")]
+    settled = set(states.values()) <= {"opened", "unconfirmed", "refused", "expired"}
+    return settled and opened == set(moved) and await site.used_count(key) == len(counted)
