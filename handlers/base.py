@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+import structlog
 import tornado.web
 from msgspec import Struct
 from tornado.httputil import HTTPServerRequest
@@ -52,9 +53,12 @@ from server.domain.errors import (
     WebhooksOff,
 )
 from server.domain.organizations import Operator
+from server.domain.secrets import new_id
 from server.services.jwks import IssuerUnavailable
 from server.services.registry import Services
 from server.services.webhook_sending import SecretUnreadable
+
+log = structlog.get_logger(__name__)
 
 MOST_BODY_BYTES = 256 * 1024
 _A_YEAR_S = 31_536_000
@@ -156,9 +160,15 @@ class BaseHandler(tornado.web.RequestHandler):
         self._body = bytearray()
         self._body_is_too_large = False
 
+    @functools.cached_property
+    def request_id(self) -> str:
+        """An id of the request for those who look for it in the log; never what came with it."""
+        return new_id()
+
     def set_default_headers(self) -> None:
         for name, value in security_headers(self.request).items():
             self.set_header(name, value)
+        self.set_header("X-Request-Id", self.request_id)
         self.clear_header("Server")
 
     def compute_etag(self) -> None:
@@ -172,6 +182,7 @@ class BaseHandler(tornado.web.RequestHandler):
             InvalidInput: a header that only insiders may set came from outside.
             Unauthenticated: an operator's route without a good credential.
         """
+        structlog.contextvars.bind_contextvars(request=self.request_id)
         method = "GET" if self.request.method == "HEAD" else self.request.method or ""
         if method not in self.operations:
             raise tornado.web.HTTPError(405)
@@ -257,7 +268,9 @@ class BaseHandler(tornado.web.RequestHandler):
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log only what nobody foresaw; refusals are answers, not accidents."""
         if status_of(value) == 500:
-            super().log_exception(typ, value, tb)
+            # Tornado's own line would show the query and the headers.
+            path, method = self.request.path, self.request.method
+            log.error("request_broke", method=method, path=path, exc_info=(typ, value, tb))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
@@ -365,4 +378,5 @@ class NoSuchRoute(PageHandler):
     """Answers every path that is no route."""
 
     async def prepare(self) -> None:
+        structlog.contextvars.bind_contextvars(request=self.request_id)
         raise NotFound

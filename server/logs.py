@@ -16,6 +16,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GUEST_PATH = re.compile(r"(/(?:(?:collective-)?temp-keys|dashboard/keys)/)[^/?\s\"']+")
 _API_KEY = re.compile(r"lk_[A-Za-z0-9]{40}")
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _BEARER = re.compile(r"(Bearer\s+)\S+", re.IGNORECASE)
 
 
@@ -25,6 +26,7 @@ def redact(text: str) -> str:
     text = _UUID.sub(_HIDDEN, text)
     text = _API_KEY.sub(_HIDDEN, text)
     text = _WEBHOOK_SECRET.sub(_HIDDEN, text)
+    text = _JWT.sub(_HIDDEN, text)
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
 
 
@@ -88,7 +90,8 @@ def _redacted(value: object) -> object:
 def access_line(handler: tornado.web.RequestHandler) -> None:
     """One line for each request: what was asked, how it was answered, and how long that took.
 
-    Of the path only what is no secret, and of the query nothing.
+    Of the path only what is no secret, and of the query nothing. Lines that are written while a
+    request is dealt with carry its id (``request``), this one too.
     """
     request = handler.request
     _access.info(

@@ -95,6 +95,8 @@ class LockSession:
         self._hello: Hello | None = None
         self._is_greeted = False
         self._ended = False
+        self._ended_by = "lock"
+        self._frames = 0
         self._commands = SessionCommands(
             self.id, lock, channel, parts.commands, parts.outcomes, self._holds
         )
@@ -105,6 +107,7 @@ class LockSession:
         self._loop = asyncio.get_running_loop()
         self._pace = TokenBucket(parts.frames, self._loop.time())
         self._after_the_end = 0
+        self._began = self._loop.time()
         self._hello_timer = self._loop.call_later(
             parts.hello_within_s, self.close, CloseCode.NO_HELLO, "no hello in time"
         )
@@ -142,6 +145,7 @@ class LockSession:
                 self._channel.drop()
             return False
         self._heartbeat.heard()
+        self._frames += 1
         self.last_seen_at = clock.now()
         if not self._pace.take(self._loop.time()):
             self._break_off(CloseCode.TOO_MANY_FRAMES, "too_many_frames", "slow down")
@@ -267,8 +271,22 @@ class LockSession:
 
     def close(self, code: int, reason: str) -> None:
         """Close the connection for a reason that the lock is told."""
+        if not self._ended:
+            self._ended_by = reason
         self.end()
         self._channel.close(code, reason)
+
+    def log_end(self) -> None:
+        """Write the one line that sums the session up."""
+        log.info(
+            "session",
+            lock=self.lock.id,
+            session=self.id,
+            seconds=round(self._loop.time() - self._began, 1),
+            frames=self._frames,
+            welcomed=self._is_greeted,
+            ended_by=self._ended_by,
+        )
 
     def end(self) -> None:
         """The connection is over: nothing that still arrives on it counts."""
@@ -288,6 +306,7 @@ class LockSession:
     def _cut_silent(self) -> None:
         bound_s = self._liveness.offline_after_s
         self._parts.metrics.silence_noticed(self._heartbeat.silent_for_s, bound_s)
+        self._ended_by = "silence"
         self.end()
         self._parts.silent(self)
         self._channel.drop()

@@ -153,7 +153,8 @@ class Outcomes:
         self._metrics.command_stepped(command)
         if command.state in USE_GIVEN_BACK and command.temp_key_uuid is not None:
             await self._keys.give_use_back(command.temp_key_uuid, command.id)
-        log.info("command", command=command.id, lock=command.lock_id, state=command.state.value)
+        if command.state in SHOWN_AS_FINAL:
+            _log(command)
 
     async def _settle(self, key: TempKey, claim: Claim) -> None:
         try:
@@ -168,3 +169,17 @@ class Outcomes:
             await self._keys.give_use_back(key.uuid, claim.command_id)
         elif command.state in SETTLED or clock.now() - claim.at > _LATE_REPORTS_FOR:
             await self._keys.settle_claim(key.uuid, claim.command_id)
+
+
+def _log(command: OpenCommand) -> None:
+    """Write the one line that sums a command up; its steps are in its history."""
+    took = clock.now() - command.requested_at
+    log.info(
+        "command",
+        command=command.id,
+        lock=command.lock_id,
+        session=command.session_id,
+        state=command.state.value,
+        reason=command.reason,
+        ms=round(took.total_seconds() * 1000),
+    )

@@ -114,6 +114,7 @@ class Sessions:
     def disconnect(self, session: LockSession) -> None:
         """The connection of ``session`` is gone; call it exactly once for each ``connect``."""
         session.end()
+        session.log_end()
         self._connected[session.lock.id].discard(session)
         if not self._connected[session.lock.id]:
             del self._connected[session.lock.id]
@@ -258,7 +259,6 @@ class Sessions:
 
     def _end(self, session: LockSession, code: CloseCode) -> None:
         session.close(code, _WORDS[code])
-        log.info("session_ended", lock=session.lock.id, session=session.id, code=int(code))
 
     def _silent(self, session: LockSession) -> None:
         self._detach(session, OfflineReason.TIMEOUT)
@@ -291,5 +291,10 @@ class Sessions:
             else:
                 if was_ours:
                     self._parts.metrics.went_offline(reason)
-                    log.info("lock_offline", lock=session.lock.id, reason=reason.value)
+                    log.info(
+                        "lock_offline",
+                        lock=session.lock.id,
+                        session=session.id,
+                        reason=reason.value,
+                    )
                 return

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import jwt
 import pytest
 import structlog
 from hypothesis import given
@@ -17,7 +18,9 @@ from server import logs
 from server.domain.secrets import new_api_key
 from server.domain.webhooks import new_signing_secret
 from server.logs import redact
-from tests.house import House
+from server.storage.mongo import Database
+from tests.house import House, command_id_of, until
+from tests.journeys.bare_lock import BareLock
 
 KEY = "6f0d8c2e-6f4e-4f4b-9d9b-0c0a5f1f7a11"
 
@@ -95,6 +98,11 @@ def test_an_api_key_is_hidden():
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_a_bearer_token_is_hidden(scheme: str):
     assert redact(f"Authorization: {scheme} eyJh.eyJz.c2ln-_") == f"Authorization: {scheme} …"
+
+
+def test_a_json_web_token_is_hidden_wherever_it_stands():
+    token = jwt.encode({"sub": "anna"}, "a secret of at least thirty-two bytes")
+    assert redact(f"token={token}&x=1") == "token=…&x=1"
 
 
 def test_what_is_no_secret_is_left_alone():
@@ -198,6 +206,71 @@ async def test_the_access_line_shows_neither_the_key_nor_the_query(house: House)
     assert line["path"] == "/temp-keys/…/confirmation"
     assert KEY not in written.getvalue()
     assert "c-o-m-m-a-n-d" not in written.getvalue()
+
+
+def lines_of(written: io.StringIO, event: str) -> list[dict[str, Any]]:
+    """What was written of one kind, in order."""
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+async def test_each_request_has_an_id_of_its_own_which_its_caller_is_told(house: House):
+    with log_lines() as written:
+        answers = [await house.fetch("/health/live", X_Request_Id="of-mine") for _ in range(2)]
+        answers.append(await house.fetch("/nowhere"))
+    told = [answer.response.headers["X-Request-Id"] for answer in answers]
+    assert [line["request"] for line in lines_of(written, "request")] == told
+    assert len({*told, "of-mine"}) == 4
+
+
+async def test_what_breaks_is_one_line_that_the_caller_can_name(house: House, database: Database):
+    await database["tempKeys"].insert_one({"_id": KEY, "doors": "damaged"})
+    with log_lines() as written:
+        broken = await house.fetch(f"/temp-keys/{KEY}?asked=for")
+    [line] = lines_of(written, "request_broke")
+    assert (broken.status, line["level"], line["path"]) == (500, "error", "/temp-keys/…")
+    assert line["request"] == broken.response.headers["X-Request-Id"]
+    assert "ValidationError" in line["exception"]
+    assert "asked=for" not in written.getvalue()
+
+
+async def test_an_opening_ends_in_one_line_which_its_ids_join_to_all_others(house: House):
+    lock = await house.lock()
+    with log_lines() as written:
+        async with lock.connected():
+            tapped = await house.tap_open(await house.key(lock))
+            await house.until_state(command_id_of(tapped), "opened")
+
+        async def is_offline() -> bool:
+            return bool(lines_of(written, "lock_offline"))
+
+        await until(is_offline)
+    [command] = lines_of(written, "command")
+    [session], [online], [offline] = [
+        lines_of(written, event) for event in ("session", "lock_online", "lock_offline")
+    ]
+    assert command["command"] == command_id_of(tapped)
+    assert (command["state"], command["ms"] > 0) == ("opened", True)
+    assert {line["session"] for line in (command, session, online, offline)} == {session["session"]}
+    assert {line["lock"] for line in (command, session, online, offline)} == {lock.lock_id}
+    assert (session["welcomed"], session["ended_by"], session["frames"] > 2) == (True, "lock", True)
+    [connect] = [line for line in lines_of(written, "request") if line["status"] == 101]
+    assert {connect["request"]} == {online["request"], session["request"]}
+
+
+async def test_a_session_says_why_the_server_ended_it(house: House):
+    device = await house.device()
+    with log_lines() as written:
+        async with BareLock(house.url, device).connection() as connection:
+            assert await connection.closed() == 4002
+        async with BareLock(house.url, device).online() as connection:
+            connection.stop_reading()
+            await house.until_offline(device)
+
+    def ends() -> list[str]:
+        return [line["ended_by"] for line in lines_of(written, "session")]
+
+    assert ends() == ["no hello in time", "silence"]
 
 
 async def test_issuing_opening_and_revoking_a_key_leaves_it_out_of_the_log(house: House):
