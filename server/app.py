@@ -36,6 +36,7 @@ from server.services.guesses import Guesses
 from server.services.guest_sessions import GuestSessions
 from server.services.health import HealthCheck
 from server.services.jwks import Jwks
+from server.services.keys_at_risk import KeysAtRisk
 from server.services.legacy_temp_keys import LegacyTempKeys
 from server.services.lock_commands import LockCommands
 from server.services.lock_credentials import LockCredentials
@@ -250,13 +251,15 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     admission = Admission(admission_limits, metrics)
     confirmations = Confirmations(temp_keys, outcomes, bus)
     fleet_feed = FleetFeed(LockWatch(database), locks, event_log)
-    loop_watch = LoopWatch(metrics)
+    loop_watch, fleet_store = LoopWatch(metrics), FleetStore(database)
+    arrivals = Arrivals(ArrivalStore(database), fleet_store)
     health = HealthCheck(
         partial(mongo.ping, database),
         None if nats is None else nats.ping,
         presence,
         sessions,
         loop_watch,
+        KeysAtRisk(arrivals),
     )
     metrics.read(
         ReadAtScrape(
@@ -274,12 +277,11 @@ def _put_together(settings: Settings, database: mongo.Database) -> _Parts:
     )
     farewell = Farewell(a_second=settings.connects_a_second, window_s=settings.drain_window_s)
     auth = Auth(organizations, credentials, guest_sessions, tokens)
-    fleet_store = FleetStore(database)
     fleet, desk_locks = Fleet(fleet_store), Locks(locks, commands)
     queries = LockQueries(locks, commands, reports, event_log)
     services = Services(
         admission=admission,
-        arrivals=Arrivals(ArrivalStore(database), fleet_store),
+        arrivals=arrivals,
         auth=auth,
         confirmations=confirmations,
         credential_changes=CredentialChanges(credentials, locks, events, bus),

@@ -3,6 +3,7 @@
 Times are in seconds. No label has an id in it: what a label may say is known beforehand.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -70,6 +71,11 @@ class PrometheusMetrics:
         self._build = self._gauge("latchkey_build_info", "Always 1.", "version")
         self._build.labels(__version__).set(1)
 
+        self._keys_at_risk = self._gauge(
+            "latchkey_keys_at_risk",
+            "Keys that begin within three days on a lock in trouble, 500 at most; each node says "
+            "the same, half a minute late at most. `NaN` where MongoDB has never answered.",
+        )
         self._requests = self._counter(
             "latchkey_http_requests_total", "Requests answered, by HTTP status.", "status"
         )
@@ -245,6 +251,8 @@ class PrometheusMetrics:
                 self._part_up.labels(name).set(part.ok)
                 if part.latency_ms is not None:
                     self._part_latency.labels(name).set(part.latency_ms / 1000)
+        at_risk = health.keys_at_risk
+        self._keys_at_risk.set(math.nan if at_risk is None else at_risk)
         return generate_latest(self._registry)
 
     def describe(self) -> Iterator[Described]:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from server import __version__
 from server.domain.errors import LatchkeyError
+from server.services.keys_at_risk import KeysAtRisk
 from server.services.loop_watch import LoopWatch
 from server.services.sessions import Sessions
 from server.storage.presence_store import PresenceStore
@@ -31,6 +32,9 @@ class PartHealth(Struct, frozen=True, kw_only=True, rename="camel"):
 class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     """A node's health; ``locks_online`` counts the installation's, where MongoDB can tell.
 
+    ``keys_at_risk`` are those that begin within three days on a lock in trouble, of all
+    organisations, as counted half a minute ago at most.
+
     ``status`` is ``unavailable`` without MongoDB, and ``degraded`` where the event loop stalls or
     without NATS, if there should be one: this node's own locks open then, others do not.
     """
@@ -43,6 +47,7 @@ class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     event_loop: PartHealth
     locks_online: int | None
     locks_online_here: int
+    keys_at_risk: int | None
 
 
 class HealthCheck:
@@ -55,12 +60,14 @@ class HealthCheck:
         presence: PresenceStore,
         sessions: Sessions,
         loop_watch: LoopWatch,
+        keys_at_risk: KeysAtRisk,
     ) -> None:
         self._ping_mongodb = ping_mongodb
         self._ping_nats = ping_nats
         self._presence = presence
         self._sessions = sessions
         self._loop_watch = loop_watch
+        self._keys_at_risk = keys_at_risk
         self._started = time.monotonic()
         self._draining = False
 
@@ -70,10 +77,11 @@ class HealthCheck:
 
     async def check(self) -> Health:
         """The node's health, within a second or two whatever its parts do."""
-        mongodb, nats, locks_online = await asyncio.gather(
+        mongodb, nats, locks_online, keys_at_risk = await asyncio.gather(
             _health_of(self._ping_mongodb),
             _unset() if self._ping_nats is None else _health_of(self._ping_nats),
             self._count_online(),
+            self._keys_at_risk.count(),
         )
         event_loop = self._health_of_loop()
         degraded = not event_loop.ok or (nats is not UNSET and not nats.ok)
@@ -86,6 +94,7 @@ class HealthCheck:
             event_loop=event_loop,
             locks_online=locks_online if mongodb.ok else None,
             locks_online_here=self._sessions.online,
+            keys_at_risk=keys_at_risk,
         )
 
     async def is_ready(self) -> bool:

@@ -141,7 +141,7 @@ class Story:
 
     async def credentials(self) -> None:
         """Good ones and bad ones of every kind, and in places where they do not belong."""
-        claims = {"sub": "anna", "iss": "latchkey", "aud": "latchkey"}
+        claims: dict[str, Any] = {"sub": "anna", "iss": "latchkey", "aud": "latchkey"}
         claims["exp"] = clock.now() + timedelta(hours=1)
         good = jwt.encode(claims, SETTINGS["LATCHKEY_JWT_SECRET"])
         forged = jwt.encode(claims, "another secret, which has 32 bytes as well")

@@ -25,6 +25,8 @@ async def test_a_healthy_node_says_what_it_is_and_what_it_needs(house: House):
     assert health["uptimeSeconds"] >= 0
     assert health["mongodb"]["ok"] is True
     assert (health["locksOnline"], health["locksOnlineHere"]) == (1, 1)
+    assert health["keysAtRisk"] == 0
+    assert health["eventLoop"]["ok"] is True
 
 
 async def test_a_node_that_is_up_is_live_and_ready(house: House):

@@ -3,16 +3,21 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 
 import pytest
 
-from server import __version__
+from server import __version__, clock
 from server.metrics import PrometheusMetrics
-from server.services.health import HealthCheck
+from server.services.arrivals import Arrivals
+from server.services.health import HealthCheck, Ping
+from server.services.keys_at_risk import KeysAtRisk
 from server.services.loop_watch import LoopWatch
 from server.services.registry import Services
 from server.storage import mongo
+from server.storage.arrival_store import ArrivalStore
+from server.storage.fleet_store import FleetStore
 from server.storage.mongo import Database
 from server.storage.presence_store import PresenceStore
 from tests.house import House, until
@@ -34,11 +39,18 @@ def loop_watch() -> LoopWatch:
     return LoopWatch(PrometheusMetrics())
 
 
+def health_of(
+    ping: Ping, database: Database, services: Services, loop_watch: LoopWatch
+) -> HealthCheck:
+    """A check of a node whose MongoDB is this one, and answers so."""
+    at_risk = KeysAtRisk(Arrivals(ArrivalStore(database), FleetStore(database)))
+    presence = PresenceStore(database)
+    return HealthCheck(ping, None, presence, services.sessions, loop_watch, at_risk)
+
+
 @pytest.fixture
 def without_mongodb(services: Services, away: Database, loop_watch: LoopWatch) -> HealthCheck:
-    return HealthCheck(
-        partial(mongo.ping, away), None, PresenceStore(away), services.sessions, loop_watch
-    )
+    return health_of(partial(mongo.ping, away), away, services, loop_watch)
 
 
 async def test_a_node_with_its_database_is_well(services: Services):
@@ -55,6 +67,26 @@ async def test_the_locks_that_are_online_are_counted(house: House):
     assert (health.locks_online, health.locks_online_here) == (2, 2)
 
 
+async def test_keys_of_guests_who_come_soon_to_a_lock_in_trouble_are_counted(house: House):
+    lock = await house.lock()
+    async with lock.connected():
+        pass
+    await house.until_offline(lock)
+    soon = clock.now() + timedelta(hours=5)
+    await house.key(lock, valid_from=soon, valid_until=soon + timedelta(hours=1))
+    health = await house.services.health.check()
+    assert health.keys_at_risk == 1
+
+
+async def test_keys_at_risk_are_not_counted_again_for_each_who_asks(house: House):
+    lock = await house.lock()
+    first = await house.services.health.check()
+    soon = clock.now() + timedelta(hours=5)
+    await house.key(lock, valid_from=soon, valid_until=soon + timedelta(hours=1))
+    second = await house.services.health.check()
+    assert (first.keys_at_risk, second.keys_at_risk) == (0, 0)
+
+
 async def test_without_its_database_a_node_is_unavailable_and_says_what_it_knows(
     without_mongodb: HealthCheck,
 ):
@@ -62,6 +94,7 @@ async def test_without_its_database_a_node_is_unavailable_and_says_what_it_knows
     assert health.status == "unavailable"
     assert (health.mongodb.ok, health.mongodb.latency_ms) == (False, None)
     assert (health.locks_online, health.locks_online_here) == (None, 0)
+    assert health.keys_at_risk is None
 
 
 async def test_a_database_that_never_answers_is_not_waited_for(
@@ -70,7 +103,7 @@ async def test_a_database_that_never_answers_is_not_waited_for(
     async def never() -> None:
         await asyncio.Event().wait()
 
-    health = HealthCheck(never, None, PresenceStore(database), services.sessions, loop_watch)
+    health = health_of(never, database, services, loop_watch)
     assert (await health.check()).status == "unavailable"
 
 
@@ -91,8 +124,7 @@ async def test_a_node_that_goes_down_is_not_ready_although_it_is_well(services: 
 async def test_a_node_whose_event_loop_stalled_just_now_is_not_ready(
     database: Database, services: Services, loop_watch: LoopWatch, monkeypatch: pytest.MonkeyPatch
 ):
-    ping, presence = partial(mongo.ping, database), PresenceStore(database)
-    health = HealthCheck(ping, None, presence, services.sessions, loop_watch)
+    health = health_of(partial(mongo.ping, database), database, services, loop_watch)
     assert await health.is_ready()
     monkeypatch.setattr(LoopWatch, "worst_s", 2.5)
     assert not await health.is_ready()
