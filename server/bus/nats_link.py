@@ -53,7 +53,9 @@ class NatsLink:
         self._listening: dict[str, Take] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._unsent: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_MOST_UNSENT)
-        self._changed = asyncio.Event()
+        self._up = asyncio.Event()
+        self._doubt = asyncio.Event()
+        """Set where the connection should be looked at sooner than usual."""
 
     @property
     def is_up(self) -> bool:
@@ -78,6 +80,7 @@ class NatsLink:
                 await self._use(client)
             finally:
                 self._client = None
+                self._up.clear()
                 await _close(client)
             log.warning("nats_lost")
             await asyncio.sleep(_RETRY_AFTER_S)
@@ -86,9 +89,8 @@ class NatsLink:
         """Wait for a connection, at most ``within_s`` seconds; whether there is one."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                while self._client is None:
-                    await self._changed.wait()
-        return self._client is not None
+                await self._up.wait()
+        return self._up.is_set()
 
     async def listen(self, subject: str, take: Take) -> None:
         """Take what comes on a subject; when this returns, NATS knows, if it is there."""
@@ -101,7 +103,7 @@ class NatsLink:
                 await self._subscribe(client, subject, take)
                 await client.flush()
         except _FAILURES:
-            self._changed.set()  # a connection that cannot do this is looked at
+            self._doubt.set()
 
     async def unlisten(self, subject: str) -> None:
         """Take no more of what comes on a subject."""
@@ -190,12 +192,12 @@ class NatsLink:
                     await self._subscribe(client, subject, take)
                 await client.flush()
             log.info("nats_up", subjects=len(self._listening))
-            self._changed.set()
+            self._up.set()
             while client.is_connected:
-                self._changed.clear()
+                self._doubt.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_CHECK_EVERY_S):
-                        await self._changed.wait()
+                        await self._doubt.wait()
                 async with asyncio.timeout(_CALL_WITHIN_S):
                     await client.flush()
         except _FAILURES as error:
@@ -213,7 +215,7 @@ class NatsLink:
             try:
                 await client.publish(subject, message)
             except _FAILURES:
-                self._changed.set()
+                self._doubt.set()
             finally:
                 self._unsent.task_done()
 
@@ -234,7 +236,7 @@ class NatsLink:
             await self.unlisten(subject)
 
     async def _note_closed(self) -> None:
-        self._changed.set()
+        self._doubt.set()
 
 
 async def _note(error: Exception) -> None:

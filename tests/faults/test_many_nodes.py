@@ -150,3 +150,17 @@ async def test_a_credential_replaced_at_the_shell_closes_the_connection(town: To
         assert await shell.exit_status() == 0
     presence = await town.here.until_offline(device)
     assert presence["offlineReason"] == "credentialRevoked"
+
+
+async def test_a_credential_replaced_at_the_shell_without_nats_closes_the_connection_soon(
+    town: Town, nats: Nats
+) -> None:
+    device = (await town.there.locks()).all[0]
+    async with BareLock(town.there.url, device).online() as connection:
+        await nats.kill()
+        shell = Process(town.here.server.log.with_name("shell.log"))
+        command = ["lock", "credential", str(device.lock_id), "--org", town.here.org_id]
+        await shell.spawn(["-m", "server", *command], town.here.server.variables)
+        assert await shell.exit_status() == 0
+        assert await connection.closed() == 4001
+    assert "nats_away" in shell.output
