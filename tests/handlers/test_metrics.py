@@ -87,9 +87,12 @@ async def test_an_opening_is_counted_with_how_long_its_stages_took(house: House)
     assert found["latchkey_commands_total", "failed"] == 0
 
 
-async def test_an_opening_that_ran_out_of_time_is_counted_as_that(house: House):
-    await house.tap_open(await house.key(await house.lock()))
-    found = await until_counted(house, "latchkey_commands_total", "expired")
+async def test_an_opening_that_was_refused_is_counted_as_that(house: House):
+    lock = await house.lock()
+    answer = await house.manage("POST", f"/locks/{lock.lock_id}/OpenLock", {})
+    found = await counted(house)
+    assert answer.status == 502
+    assert found["latchkey_commands_total", "refused"] == 1
     assert found["latchkey_opening_seconds_count", ""] == 0
 
 

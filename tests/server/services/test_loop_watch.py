@@ -13,7 +13,7 @@ from server.services.loop_watch import LoopWatch
 from server.services.tasks import Tasks
 from tests.house import until
 
-STALL_S = 0.5
+STALL_S = 0.3
 
 
 @pytest.fixture
