@@ -360,8 +360,8 @@ async def _work_on_storage(
             await parts.nodes.begin()
             prepared.set()
             await parts.reports.forget_after(reports_kept)
-        except StorageUnavailable:
-            log.warning("waiting_for_mongodb")
+        except StorageUnavailable as error:
+            log.warning("waiting_for_mongodb", why=str(error.__cause__))
             await asyncio.sleep(_STORAGE_RETRY_S)
         else:
             break

@@ -16,7 +16,12 @@ import segno
 from server import clock
 from server.app import open_administration
 from server.domain.brand import BrandUpdate
-from server.domain.errors import InvalidInput, LockNotFound, OrganizationNotFound
+from server.domain.errors import (
+    InvalidInput,
+    LockNotFound,
+    OrganizationNotFound,
+    StorageUnavailable,
+)
 from server.domain.organizations import Operator
 from server.domain.temp_keys import LONGEST_WINDOW, NewDoor, NewTempKey
 from server.domain.times import wire_time
@@ -303,5 +308,7 @@ def explained(error: Exception) -> str:
             return "There is no organisation with this id; `org list` shows those that there are."
         case LockNotFound():
             return "The organisation has no such lock; `lock list` shows those that it has."
+        case StorageUnavailable(__cause__=cause):
+            return f"{error}\n{cause}"
         case _:
             return str(error)

@@ -331,7 +331,7 @@ class ChannelClosed(LatchkeyError):
 
 
 class StorageUnavailable(LatchkeyError):
-    """MongoDB did not answer within its time limit; nothing is known to have changed."""
+    """MongoDB did not answer in time, or let nobody in; nothing is known to have changed."""
 
     reason = "storage_unavailable"
 

@@ -43,7 +43,7 @@ NOT_EXPORTED: Mapping[str, str] = {
     "operatorSessions": "whoever is signed in signs in again",
     "schema": "in the first line",
     "secrets": "the installation's own, in clear",
-    "webhooks": "their secrets are in clear: the partner subscribes anew",
+    "webhooks": "sealed with this installation's secret: whoever receives them subscribes anew",
     "webhookLags": "goes with the webhooks",
     "deliveries": "goes with the webhooks",
 }

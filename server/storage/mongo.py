@@ -18,6 +18,7 @@ from pymongo.errors import (
     ConnectionFailure,
     ExecutionTimeout,
     NotPrimaryError,
+    OperationFailure,
     PyMongoError,
     WriteConcernError,
     WTimeoutError,
@@ -36,6 +37,7 @@ StoreT = TypeVar("StoreT")
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_NOT_LET_IN = (13, 18)  # MongoDB's error codes for who may not do this, and for a wrong password
 _OUTAGES = (ConnectionFailure, ExecutionTimeout, NotPrimaryError, WriteConcernError, WTimeoutError)
 
 _NEWEST_KEY_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
@@ -118,11 +120,9 @@ async def create_indexes(database: Database) -> None:
     Raises:
         StorageUnavailable: MongoDB does not answer.
     """
-    try:
+    with reporting_outages():
         for collection, indexes in _INDEXES.items():
             await database[collection].create_indexes(indexes)
-    except _OUTAGES as error:
-        raise StorageUnavailable from error
 
 
 async def ping(database: Database) -> None:
@@ -178,11 +178,12 @@ def reports_outages(store: type[StoreT]) -> type[StoreT]:
 
 @contextmanager
 def reporting_outages() -> Iterator[None]:
-    """Raise ``StorageUnavailable`` for whatever means that MongoDB is away."""
+    """Raise ``StorageUnavailable`` for whatever means that MongoDB is away, or lets nobody in."""
     try:
         yield
     except PyMongoError as error:
-        if isinstance(error, _OUTAGES) or error.timeout:
+        not_let_in = isinstance(error, OperationFailure) and error.code in _NOT_LET_IN
+        if isinstance(error, _OUTAGES) or error.timeout or not_let_in:
             raise StorageUnavailable from error
         raise
 
