@@ -169,10 +169,11 @@ def test_every_lock_is_read_as_it_was_written(lock: Lock):
 
 
 def test_a_document_has_its_id_under_the_databases_name_and_leaves_out_what_is_none():
-    organization = Organization(id="org", name="Hotel", created_at=NOW)
-    assert Documents(Organization).write(organization) == {
-        "_id": "org",
-        "name": "Hotel",
+    super_key = ApiKey(id="key", digest="d1gest", masked="lk_…", created_at=NOW)
+    assert Documents(ApiKey).write(super_key) == {
+        "_id": "key",
+        "digest": "d1gest",
+        "masked": "lk_…",
         "createdAt": NOW,
     }
 
