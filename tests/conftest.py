@@ -27,6 +27,14 @@ JWT_SECRET = "a secret for tests, of 32 bytes or more"
 WEBHOOK_SECRET = "another secret for tests, of 32 bytes or more"
 METRICS_TOKEN = "a token for the metrics, of 32 bytes or more"
 TEST_TIMEOUT_S = 60
+_REST_AFTER_A_SOAK_S = 240
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the soak last longer than in continuous integration."""
+    parser.addoption(
+        "--soak-seconds", type=float, default=120.0, metavar="S", help="length of the soak (120)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,11 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run coroutine tests on Tornado's loop, and the fast tests first."""
+    soak_timeout_s = config.option.soak_seconds + _REST_AFTER_A_SOAK_S
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
-            item.add_marker(pytest.mark.gen_test(timeout=TEST_TIMEOUT_S))
+            soaks = "soak_s" in item.fixturenames
+            timeout_s = soak_timeout_s if soaks else TEST_TIMEOUT_S
+            item.add_marker(pytest.mark.gen_test(timeout=timeout_s))
+            if soaks:
+                item.add_marker(pytest.mark.timeout(timeout_s))
     items.sort(key=_slowness)
 
 

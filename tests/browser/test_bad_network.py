@@ -53,7 +53,7 @@ async def test_the_door_opens_where_every_second_connection_is_cut(
     lock = await house.lock()
     key = await house.key(lock)
     server = urlsplit(house.url)
-    proxy = CutsEverySecond(server.hostname or "", server.port or 0)
+    proxy = CutsEverySecond([(server.hostname or "", server.port or 0)])
     await proxy.let_in()
     try:
         async with lock.connected():
@@ -76,7 +76,7 @@ async def test_a_tap_whose_answer_was_lost_is_sent_again_and_opens_once(
     lock = await house.lock()
     key = await house.key(lock)
     server = urlsplit(house.url)
-    async with in_front_of(server.hostname or "", server.port or 0) as proxy, lock.connected():
+    async with in_front_of((server.hostname or "", server.port or 0)) as proxy, lock.connected():
         await phone.page.goto(f"http://127.0.0.1:{proxy.port}/temp-keys/{key.uuid}")
         proxy.to_client.stall()
         await phone.tap("Open Front door")

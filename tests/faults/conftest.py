@@ -20,8 +20,7 @@ from tests.faults.proxy import Proxy, in_front_of
 @pytest.fixture
 def to_mongodb(io_loop: IOLoop, mongodb_uri: str) -> Iterator[Proxy]:
     """The network between the server and MongoDB."""
-    host, port = parse_uri(mongodb_uri)["nodelist"][0]
-    proxy = in_front_of(host, port)
+    proxy = in_front_of(*parse_uri(mongodb_uri)["nodelist"])
     yield io_loop.run_sync(proxy.__aenter__)
     io_loop.run_sync(lambda: proxy.__aexit__(None, None, None))
 
@@ -61,7 +60,7 @@ def nats(io_loop: IOLoop, tmp_path: Path) -> Iterator[Nats]:
 @pytest.fixture
 def to_nats(io_loop: IOLoop, nats: Nats) -> Iterator[Proxy]:
     """The network between the second node and NATS."""
-    proxy = in_front_of("127.0.0.1", nats.port)
+    proxy = in_front_of(("127.0.0.1", nats.port))
     yield io_loop.run_sync(proxy.__aenter__)
     io_loop.run_sync(lambda: proxy.__aexit__(None, None, None))
 
@@ -77,3 +76,9 @@ def town(io_loop: IOLoop, site: Site, nats: Nats, to_nats: Proxy) -> Iterator[To
     io_loop.run_sync(town.start)
     yield town
     io_loop.run_sync(there.close)
+
+
+@pytest.fixture
+def soak_s(request: pytest.FixtureRequest) -> float:
+    """How many seconds of bad weather the soak has."""
+    return request.config.option.soak_seconds

@@ -197,7 +197,7 @@ class Locks(Process):
 
     def __init__(self, folder: Path, number: int, devices: Sequence[Device]) -> None:
         super().__init__(folder / f"simulator-{number}.log")
-        self._journals = folder / "journals"
+        self.journals = folder / "journals"
         self._devices = devices
 
     @property
@@ -210,7 +210,9 @@ class Locks(Process):
         """All its locks."""
         return self._devices
 
-    async def start(self, url: str, faults: str = "", **member: Any) -> None:
+    async def start(
+        self, url: str, faults: str = "", telemetry_every_s: int = 600, **member: Any
+    ) -> None:
         """Switch the locks on; ``member`` is what the fleet file says of each as well."""
         fleet = [
             {"lockId": device.lock_id, "token": device.token, **member} for device in self._devices
@@ -218,9 +220,9 @@ class Locks(Process):
         options = {
             "--url": url,
             "--fleet": "-",
-            "--state": str(self._journals),
+            "--state": str(self.journals),
             "--faults": faults,
-            "--telemetry-every": "600",
+            "--telemetry-every": str(telemetry_every_s),
             "--bolt-seconds": "0.05",
             "--reconnect-cap": "0.5",
         }
@@ -230,7 +232,7 @@ class Locks(Process):
     def openings(self, lock: HasLockId | None = None) -> list[str]:
         """The commands that moved a lock's bolt (the first lock's), by its journal."""
         lock_id = self.lock_id if lock is None else lock.lock_id
-        lines = flash.read_lines(self._journals / f"lock-{lock_id}" / "door.jsonl")
+        lines = flash.read_lines(self.journals / f"lock-{lock_id}" / "door.jsonl")
         return [msgspec.json.decode(line, type=Opening).command_id for line in lines]
 
 

@@ -1,10 +1,14 @@
 """A TCP proxy that can be told to be a bad network."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 _CHUNK = 64 * 1024
+
+Address = tuple[str, int]
+"""A host and a port."""
 
 
 def mongodb_command(name: str, collection: str) -> bytes:
@@ -54,11 +58,10 @@ class Way:
 
 
 class Proxy:
-    """Stands in front of one server; see ``in_front_of``."""
+    """Stands in front of one server, or of several that do the same; see ``in_front_of``."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
+    def __init__(self, servers: Sequence[Address]) -> None:
+        self._servers = servers
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -102,7 +105,7 @@ class Proxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers = [writer]
         try:
-            far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+            far_reader, far_writer = await self._reach_a_server()
             writers.append(far_writer)
             pipes = [
                 asyncio.create_task(_pipe(reader, far_writer, self.to_server)),
@@ -120,6 +123,14 @@ class Proxy:
             for each in writers:
                 each.transport.abort()
 
+    async def _reach_a_server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to one of the servers that can be reached."""
+        first, *others = random.sample(self._servers, len(self._servers))
+        for host, port in others:
+            with suppress(OSError):
+                return await asyncio.open_connection(host, port)
+        return await asyncio.open_connection(*first)
+
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
     with suppress(OSError):
@@ -130,9 +141,9 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
 
 
 @asynccontextmanager
-async def in_front_of(host: str, port: int) -> AsyncIterator[Proxy]:
-    """A proxy in front of the server at that address."""
-    proxy = Proxy(host, port)
+async def in_front_of(*servers: Address) -> AsyncIterator[Proxy]:
+    """A proxy in front of the server at that address, or of whichever of several can be reached."""
+    proxy = Proxy(servers)
     await proxy.let_in()
     try:
         yield proxy

@@ -45,7 +45,7 @@ async def test_a_network_that_goes_dead_takes_the_lock_offline_until_it_lives_ag
     await site.server.start(offline_after_s=str(OFFLINE_AFTER_S))
     lock = await site.locks()
     address = urlsplit(site.url)
-    async with in_front_of(str(address.hostname), int(address.port or 0)) as network:
+    async with in_front_of((str(address.hostname), int(address.port or 0))) as network:
         await lock.start(f"http://127.0.0.1:{network.port}")
         await site.until_online(lock)
         if dead != "to the lock":
@@ -82,7 +82,7 @@ async def test_a_lock_that_learns_the_time_too_slowly_refuses_to_open(site: Site
     await site.server.start(offline_after_s="60", command_life_s="15")
     lock = await site.locks()
     address = urlsplit(site.url)
-    async with in_front_of(str(address.hostname), int(address.port or 0)) as network:
+    async with in_front_of((str(address.hostname), int(address.port or 0))) as network:
         network.to_client.delay_s = 2.5
         await lock.start(f"http://127.0.0.1:{network.port}")
         await site.until_online(lock)

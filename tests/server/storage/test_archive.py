@@ -210,7 +210,7 @@ async def test_a_database_that_goes_away_meanwhile_is_said(
 ):
     await furnish(database)
     host, port = parse_uri(mongodb_uri)["nodelist"][0]
-    async with in_front_of(host, port) as way:
+    async with in_front_of((host, port)) as way:
         uri = f"mongodb://127.0.0.1:{way.port}/?directConnection=true&serverSelectionTimeoutMS=200"
         client = mongo.connect(uri, timeout_s=1)
         lines = await ArchiveReader(client[database.name]).everything()
