@@ -83,4 +83,4 @@ async def test_a_file_that_cannot_be_taken_in_is_refused_with_a_line_for_each_re
 async def test_an_organisation_that_is_not_there_gives_no_file(run: Run, database: Database):
     refused = await run("export", "nowhere")
     assert (refused.code, refused.out) == (1, "")
-    assert "not found" in refused.err
+    assert "There is no organisation with this id" in refused.err
