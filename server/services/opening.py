@@ -5,6 +5,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from structlog.contextvars import bind_contextvars
 
 from server import clock
 from server.bus.base import Bus
@@ -112,6 +113,7 @@ class Opening:
         if attempt:
             earlier = await self._earlier(command_id(key.uuid, door.id, attempt))
             if earlier is not None:
+                bind_contextvars(command=earlier.id)
                 return earlier
         if not is_confirmed:
             await self._check_needs_no_second_tap(key, door)
@@ -145,14 +147,14 @@ class Opening:
         )
         earlier = claim_for_same_tap(key, door.id, wanted.command_id, now, wanted.marked)
         if earlier is not None:
-            return TakenUse(command=command_of(key, earlier), is_new=False)
+            return _taken(command_of(key, earlier), is_new=False)
         check_key(key, now)
         check_schedule(key, zone, now)
         began = time.monotonic()
         claimed = await self._keys.claim_use(key.uuid, wanted)
         self._metrics.use_claimed(time.monotonic() - began)
-        return TakenUse(
-            command=command_of(key, claimed.claim, claimed.use_number),
+        return _taken(
+            command_of(key, claimed.claim, claimed.use_number),
             is_new=claimed.use_number is not None,
         )
 
@@ -206,3 +208,8 @@ class Opening:
         if stored.offline:
             return stored
         return await self._outcomes.wait_until_final(stored, _ANSWER_WITHIN_S)
+
+
+def _taken(command: OpenCommand, *, is_new: bool) -> TakenUse:
+    bind_contextvars(command=command.id)  # for the log line of the request that took it
+    return TakenUse(command=command, is_new=is_new)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from msgspec import Struct
+from structlog.contextvars import bind_contextvars
 
 from server import clock
 from server.domain import lock_changes
@@ -68,6 +69,7 @@ class OperatorOpening:
                 pass
             else:
                 return Opened(command=_sent(earlier), done=Done(version=lock.version))
+        bind_contextvars(command=command_id)
         now = clock.now()
         [requested] = lock_changes.open_lock(wanted, lock, now).events
         is_new = await self._events.record_once(requested_id(command_id), requested, now)

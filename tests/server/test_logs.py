@@ -254,6 +254,8 @@ async def test_an_opening_ends_in_one_line_which_its_ids_join_to_all_others(hous
     assert {line["session"] for line in (command, session, online, offline)} == {session["session"]}
     assert {line["lock"] for line in (command, session, online, offline)} == {lock.lock_id}
     assert (session["welcomed"], session["ended_by"], session["frames"] > 2) == (True, "lock", True)
+    [tap] = [line for line in lines_of(written, "request") if line["status"] == 303]
+    assert tap["command"] == command["command"]
     [connect] = [line for line in lines_of(written, "request") if line["status"] == 101]
     assert {connect["request"]} == {online["request"], session["request"]}
 
