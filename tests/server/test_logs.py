@@ -269,10 +269,12 @@ async def test_a_session_says_why_the_server_ended_it(house: House):
             connection.stop_reading()
             await house.until_offline(device)
 
-    def ends() -> list[str]:
-        return [line["ended_by"] for line in lines_of(written, "session")]
+        async def both_are_over() -> bool:
+            return len(lines_of(written, "session")) == 2
 
-    assert ends() == ["no hello in time", "silence"]
+        await until(both_are_over)
+    ends = [line["ended_by"] for line in lines_of(written, "session")]
+    assert ends == ["no hello in time", "silence"]
 
 
 async def test_issuing_opening_and_revoking_a_key_leaves_it_out_of_the_log(house: House):
