@@ -17,7 +17,7 @@ from demo.report import Page, as_json
 from server import logs
 from server.bus.embedded_nats import NatsUnavailable
 from server.domain.errors import LatchkeyError
-from server.settings import read_settings
+from server.environment import read_settings
 from server.storage.data_folder import MongodbUnavailable
 
 _CANNOT = (

@@ -12,9 +12,10 @@ import structlog
 from server import logs, service_manager, shell, upkeep
 from server.app import make_app, open_services
 from server.domain.errors import LatchkeyError
+from server.environment import read_settings
 from server.listening import LimitedServer, allow_files_for, listen
 from server.reference import reference
-from server.settings import Settings, read_settings
+from server.settings import Settings
 from server.storage.data_folder import MongodbUnavailable
 from server.storage.embedded_mongodb import embedded_mongodb
 from server.tls import Certificate

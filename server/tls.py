@@ -5,7 +5,7 @@ from pathlib import Path
 
 import structlog
 
-from server.settings import SettingsError
+from server.environment import SettingsError
 
 log = structlog.get_logger(__name__)
 

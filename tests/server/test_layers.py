@@ -42,21 +42,29 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.logs": set(),
     "server.metrics": {"server.services", "server.domain", "server.__version__"},
     "server.service_manager": set(),
+    "server.environment": {"server.settings", "server.domain"},
     "server.settings": {"server.domain"},
-    "server.tls": {"server.settings"},
+    "server.tls": {"server.environment"},
     "server.webhook_client": {"server.domain", "server.__version__"},
     # Where they are put together
-    "server.app": {
-        "handlers",
+    "server.wiring": {
         "server.services",
         "server.storage",
         "server.bus",
         "server.domain",
         "server.fetching",
-        "server.logs",
         "server.metrics",
         "server.settings",
         "server.webhook_client",
+    },
+    "server.app": {
+        "handlers",
+        "server.services",
+        "server.storage",
+        "server.domain",
+        "server.logs",
+        "server.settings",
+        "server.wiring",
     },
     "server.reference": {"handlers.base", "server.domain", "server.metrics", "server.settings"},
     "server.shell": {
@@ -75,6 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "server.__main__": {
         "server.app",
+        "server.environment",
         "server.listening",
         "server.reference",
         "server.service_manager",
@@ -98,9 +107,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Which of our own modules each part may import; a module's part is the longest name that fits."""
 
 ONLY_IN: dict[str, set[str]] = {
-    "motor": {"server.storage", "server.app"},
-    "pymongo": {"server.storage", "server.app"},
-    "bson": {"server.storage", "server.app"},
+    "motor": {"server.storage"},
+    "pymongo": {"server.storage"},
+    "bson": {"server.storage"},
     "tornado": {
         "handlers",
         "server.app",
@@ -111,7 +120,7 @@ ONLY_IN: dict[str, set[str]] = {
     },
     "jwt": {"server.services"},
     "standardwebhooks": {"server.services"},
-    "environs": {"server.settings"},
+    "environs": {"server.environment"},
     "websockets": {"simulator"},
     "nats": {"server.bus"},
     "prometheus_client": {"server.metrics"},
@@ -246,7 +255,8 @@ ALLOWED = [
     ("server.storage.mongo", "from motor.motor_asyncio import AsyncIOMotorClient"),
     ("server.domain.commands", "import asyncio, msgspec"),
     ("server.domain.commands", "from server.domain import errors"),
-    ("server.app", "import motor, tornado"),
+    ("server.storage.mongo", "import motor, pymongo"),
+    ("server.app", "import tornado"),
     ("simulator.lock", "from server.domain.protocol import Hello"),
 ]
 

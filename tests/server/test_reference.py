@@ -9,7 +9,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from server import reference
-from server.settings import read_settings
+from server.environment import read_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 

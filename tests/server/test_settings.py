@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.settings import Secret, Settings, SettingsError, read_settings
+from server.environment import SettingsError, read_settings
+from server.settings import Secret, Settings
 
 LONG_SECRET = "correct horse battery staple, twice over"
 

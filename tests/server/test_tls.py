@@ -11,7 +11,8 @@ import pytest
 import trustme
 from tornado.ioloop import IOLoop
 
-from server.settings import Settings, SettingsError
+from server.environment import SettingsError
+from server.settings import Settings
 from server.storage.mongo import Database
 from server.tls import Certificate
 from tests.faults.processes import Process, free_port

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.settings import SettingsError, read_settings
+from server.environment import SettingsError, read_settings
 
 LONG = "a secret of thirty-two bytes, or more"
 
