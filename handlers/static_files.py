@@ -17,6 +17,16 @@ class StaticFile(tornado.web.StaticFileHandler):
         self.clear_header("Cache-Control")
         self.clear_header("Server")
 
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        """The file, where it is one of ours.
+
+        Raises:
+            HTTPError: 403 outside of our folder, 404 for what is no file.
+        """
+        if "\0" in absolute_path:  # no file has such a name, and the system calls say so loudly
+            raise tornado.web.HTTPError(404)
+        return super().validate_absolute_path(root, absolute_path)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(msgspec.json.encode(error_body(status_code, None)))

@@ -19,6 +19,8 @@ _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _BEARER = re.compile(r"(Bearer\s+)\S+", re.IGNORECASE)
 
+_OF_SEVERAL_LINES = ("exception", "stack")
+
 
 def redact(text: str) -> str:
     """``text`` without the secrets that paths, headers and messages may carry."""
@@ -38,10 +40,10 @@ def configure(log_format: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.processors.JSONRenderer()]  # which escapes by itself
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else [_escape_line, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -56,7 +58,7 @@ def configure(log_format: str) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 _redact_line,
-                renderer,
+                *renderers,
             ],
         )
     )
@@ -85,6 +87,19 @@ def _redacted(value: object) -> object:
             return [_redacted(inner) for inner in value]
         case _:
             return redact(repr(value))
+
+
+def _escape_line(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """No value begins a line of its own, moves a terminal's cursor or turns words around."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            kept = "\n" if name in _OF_SEVERAL_LINES else ""
+            line[name] = "".join(
+                char if char.isprintable() or char in kept else repr(char)[1:-1] for char in value
+            )
+    return line
 
 
 def access_line(handler: tornado.web.RequestHandler) -> None:

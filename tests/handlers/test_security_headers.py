@@ -47,7 +47,9 @@ async def test_every_method_of_every_route_carries_the_headers_and_is_not_kept(h
                 assert answer.response.headers["Cache-Control"] == "no-store", (method, path)
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/static/nowhere.css", "/temp-keys/a/b/c"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nowhere", "/static/nowhere.css", "/static/%00", "/temp-keys/a/b/c"]
+)
 async def test_an_unknown_path_carries_the_headers(house: House, path: str):
     for answer in (await house.fetch(path), await house.visit(path)):
         assert answer.status == 404

@@ -190,6 +190,28 @@ def test_whatever_is_logged_is_one_line_of_json(value: str):
     assert json.loads(written.getvalue())["event"] == "something"
 
 
+@given(value=st.text())
+def test_whatever_is_logged_is_one_line_for_people_and_steers_no_terminal(value: str):
+    with log_lines("pretty") as written:
+        log.info("something", value=value, values=[value], names={value: value})
+        logging.getLogger("tornado.general").info("Unsupported %s", value)
+    lines = written.getvalue().removesuffix("\n").split("\n")
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
+
+
+def test_an_exception_is_shown_in_lines_that_steer_no_terminal():
+    with log_lines("pretty") as written:
+        try:
+            raise ValueError("\x1b[2J\u202e")
+        except ValueError:
+            log.exception("something")
+    lines = written.getvalue().split("\n")
+    assert lines[1].startswith("Traceback")
+    assert "ValueError: \\x1b[2J\\u202e" in lines
+    assert all(line.isprintable() for line in lines)
+
+
 def test_a_line_below_info_is_not_written():
     with log_lines() as written:
         log.debug("something")
