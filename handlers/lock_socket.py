@@ -4,9 +4,15 @@ import asyncio
 
 import structlog
 from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
+from tornado.websocket import (
+    WebSocketClosedError,
+    WebSocketHandler,
+    WebSocketProtocol,
+    WebSocketProtocol13,
+)
 
 from handlers.base import BaseHandler
+from handlers.lock_frames import LockFrames
 from handlers.operation import NOTHING, Access, operation
 from handlers.parameters import positive
 from server.domain.errors import ChannelClosed, Forbidden, InvalidInput
@@ -27,6 +33,7 @@ class SocketChannel:
 
     def __init__(self, socket: WebSocketHandler) -> None:
         self._socket = socket
+        self._connection = socket.ws_connection  # the socket forgets it when it says goodbye
         self._unsent_bytes = 0
 
     def send(self, text: str) -> None:
@@ -58,8 +65,8 @@ class SocketChannel:
         self._socket.close(code, reason)
 
     def drop(self) -> None:
-        """Close at once, without a goodbye."""
-        connection = self._socket.ws_connection
+        """Close at once, whether or not a goodbye was said or answered."""
+        connection = self._connection
         if isinstance(connection, WebSocketProtocol13) and connection.stream is not None:
             connection.stream.close()
 
@@ -112,6 +119,12 @@ class LockSocket(BaseHandler, WebSocketHandler):
     def get_compression_options(self) -> None:
         """None: compression costs 180 KiB a lock for frames of a few hundred bytes."""
 
+    def get_websocket_protocol(self) -> WebSocketProtocol | None:
+        plain = super().get_websocket_protocol()
+        if not isinstance(plain, WebSocketProtocol13):
+            return plain
+        return LockFrames(plain, on_fragment=self._heard)
+
     def open(self, *_args: str, **_kwargs: str) -> None:
         if self.is_gone:  # it went away while its credential was looked up
             self.close()
@@ -128,10 +141,12 @@ class LockSocket(BaseHandler, WebSocketHandler):
                 self.admitted.greeted()
 
     def on_pong(self, data: bytes) -> None:
-        if self.session is not None:
-            self.session.heard()
+        self._heard()
 
     def on_ping(self, data: bytes) -> None:
+        self._heard()
+
+    def _heard(self) -> None:
         if self.session is not None:
             self.session.heard()
 

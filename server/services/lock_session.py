@@ -115,7 +115,7 @@ class LockSession:
     # The lock's side
 
     def heard(self) -> None:
-        """Note a sign of life of the lock: a ping, or a pong. They count as frames, too."""
+        """Note a sign of life: a ping, a pong or a fragment. They count as frames, too."""
         self._counts()
 
     async def receive(self, message: str | bytes) -> None:

@@ -42,6 +42,11 @@ class BareConnection:
         """Send many pings at once."""
         self.socket.transport.write(bytes([0x89, 0x80, 0, 0, 0, 0]) * times)
 
+    def shout_fragments(self, times: int) -> None:
+        """Begin a message and never end it: many empty fragments at once."""
+        empty = bytes([0x80, 0, 0, 0, 0])
+        self.socket.transport.write(b"\x01" + empty + (b"\x00" + empty) * (times - 1))
+
     async def hear(self, type: str) -> dict[str, Any]:
         """The next frame of this type; others are passed over."""
         while True:

@@ -16,7 +16,7 @@ from server import clock
 from server.domain.protocol import MAX_FRAME_BYTES, SUBPROTOCOL
 from server.domain.times import wire_time
 from server.settings import Settings
-from tests.house import House, Page
+from tests.house import House, Page, until
 from tests.journeys.bare_lock import BareLock
 
 UPGRADE = {
@@ -178,12 +178,22 @@ async def test_a_broken_frame_is_answered_with_an_error_and_ends_the_connection(
         assert await connection.closed() == 4003
 
 
-async def test_text_that_is_not_utf_8_ends_the_connection(house: House) -> None:
-    lock = BareLock(house.url, await house.device())
-    async with lock.online() as connection:
-        await connection.socket.send(b'{"type": "\xff\xfe"}', text=True)
-        assert await connection.closed() is not None
-    assert (await house.until_offline(lock))["offlineReason"] == "closed"
+NOT_UTF_8 = {
+    "in a word": b'{"type": "\xff\xfe"}',
+    "in a field that nobody reads": b'{"type": "time", "t": 1, "mood": "\xff"}',
+    "half of a pair": b'{"type": "\xed\xa0\x80"}',
+    "very long": b'{"type": "' + b"\xff" * 60_000 + b'"}',
+}
+
+
+@pytest.mark.parametrize("text", NOT_UTF_8.values(), ids=NOT_UTF_8.keys())
+async def test_text_that_is_not_utf_8_is_answered_with_an_error_and_ends_the_connection(
+    house: House, text: bytes
+) -> None:
+    async with BareLock(house.url, await house.device()).online() as connection:
+        await connection.socket.send(text, text=True)
+        assert (await connection.hear("error"))["code"] == "not_json"
+        assert await connection.closed() == 4003
 
 
 async def test_a_broken_frame_does_not_disturb_other_locks(house: House) -> None:
@@ -274,15 +284,38 @@ async def test_a_lock_that_sends_too_many_frames_is_told_so_and_sent_away(
     house: House, settings: Settings
 ) -> None:
     async with BareLock(house.url, await house.device()).online() as connection:
-        connection.shout({"type": "time", "t": 1}, times=2 * settings.frame_burst)
+        connection.shout({"type": "time", "t": 1}, times=settings.frame_burst + 100)
         assert (await connection.hear("error"))["code"] == "too_many_frames"
         assert await connection.closed() == 4008
 
 
 async def test_pings_count_as_frames(house: House, settings: Settings) -> None:
     async with BareLock(house.url, await house.device()).online() as connection:
-        connection.shout_pings(2 * settings.frame_burst)
+        connection.shout_pings(settings.frame_burst + 100)
         assert await connection.closed() == 4008
+
+
+async def test_fragments_of_a_message_without_end_count_as_frames(
+    house: House, settings: Settings
+) -> None:
+    async with BareLock(house.url, await house.device()).online() as connection:
+        connection.shout_fragments(settings.frame_burst + 100)
+        assert await connection.closed() == 4008
+
+
+async def test_a_lock_that_goes_on_after_it_was_sent_away_is_cut(
+    house: House, settings: Settings
+) -> None:
+    async with BareLock(house.url, await house.device()).online() as connection:
+        connection.stop_reading()  # so it never answers the goodbye
+        connection.shout_pings(settings.frame_burst)
+
+        async def is_cut() -> bool:
+            connection.shout_pings(300)
+            return connection.socket.transport.is_closing()
+
+        # Tornado itself waits for five seconds for the answer to its goodbye.
+        assert await until(is_cut, timeout_s=4)
 
 
 @pytest.mark.expects_log("result_of_foreign_command")
