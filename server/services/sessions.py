@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -82,6 +83,8 @@ class Sessions:
         self._connected: defaultdict[int, set[LockSession]] = defaultdict(set)
         self._tasks = Tasks()
         self._attaching: set[LockSession] = set()
+        self._leaving: set[str] = set()
+        """The ids of sessions whose end is just being recorded."""
         self._draining = False
         self._parts = SessionParts(
             attach=self._attach,
@@ -123,12 +126,17 @@ class Sessions:
     async def check_all(self) -> None:
         """Hold all live sessions against what is stored of their locks.
 
-        One query, which finds nothing unless news was lost, or this node was taken for lost:
-        then its sessions live, and so their locks are online again.
+        Two queries. The first finds nothing unless news was lost, or this node was taken for
+        lost: then its sessions live, and so their locks are online again. The second finds
+        locks whose end could not be recorded while MongoDB was away.
 
         Raises:
             StorageUnavailable: MongoDB is away.
         """
+        await self._bring_back()
+        await self._let_go()
+
+    async def _bring_back(self) -> None:
         live = {lock_id: session.id for lock_id, session in self._live.items()}
         lost: list[str] = []
         for lock in await self._presence.astray(live):
@@ -139,6 +147,22 @@ class Sessions:
         if lost:
             back = await self._presence.reattach(lost, clock.now())
             log.info("locks_back_online", locks=back)
+
+    async def _let_go(self) -> None:
+        """Take offline the locks that are online here by what is stored, and by nothing else."""
+        for lock in await self._presence.left_behind(self._node_id, self._known()):
+            session_id = lock.connection.session_id
+            if session_id is None or session_id in self._known():  # it has come since we asked
+                continue
+            seen_at = lock.connection.last_seen_at or clock.now()
+            await self._record_offline(
+                lock.id, session_id, OfflineReason.CLOSED, seen_at, clock.now()
+            )
+
+    def _known(self) -> set[str]:
+        """The ids of all sessions that live here, or that somebody else is seeing to."""
+        here = (*self._live.values(), *self._attaching)
+        return {session.id for session in here} | self._leaving
 
     async def drain(self, farewell: Farewell) -> None:
         """Send every lock away to reconnect elsewhere, and record that they are offline.
@@ -270,6 +294,7 @@ class Sessions:
         self._spawn_offline(session, reason)
 
     def _spawn_offline(self, session: LockSession, reason: OfflineReason) -> None:
+        self._leaving.add(session.id)
         work = self._write_offline(session, reason, clock.now())
         self._tasks.spawn(work, f"offline-{session.lock.id}")
 
@@ -277,24 +302,32 @@ class Sessions:
         self, session: LockSession, reason: OfflineReason, since: datetime
     ) -> None:
         await self._bus.release_lock(session.lock.id, session)
-        for retry_after_s in (*_DETACH_RETRY_S, None):
-            try:
-                was_ours = await self._presence.detach(
-                    session.lock.id, session.id, reason, session.last_seen_at, since
-                )
-            except StorageUnavailable:
-                if retry_after_s is None:
-                    # The node's lease speaks for its locks from here on.
-                    log.exception("lock_offline_not_recorded", lock=session.lock.id)
+        try:
+            for retry_after_s in _DETACH_RETRY_S:
+                with suppress(StorageUnavailable):
+                    await self._record_offline(
+                        session.lock.id, session.id, reason, session.last_seen_at, since
+                    )
                     return
                 await asyncio.sleep(retry_after_s)
-            else:
-                if was_ours:
-                    self._parts.metrics.went_offline(reason)
-                    log.info(
-                        "lock_offline",
-                        lock=session.lock.id,
-                        session=session.id,
-                        reason=reason.value,
-                    )
-                return
+            # The next ``check_all`` that reaches MongoDB finds it.
+            log.warning("lock_offline_recorded_later", lock=session.lock.id)
+        finally:
+            self._leaving.discard(session.id)
+
+    async def _record_offline(
+        self,
+        lock_id: int,
+        session_id: str,
+        reason: OfflineReason,
+        last_seen_at: datetime,
+        since: datetime,
+    ) -> None:
+        """Record that the lock is offline, unless it is in another session by now.
+
+        Raises:
+            StorageUnavailable: MongoDB is away.
+        """
+        if await self._presence.detach(lock_id, session_id, reason, last_seen_at, since):
+            self._parts.metrics.went_offline(reason)
+            log.info("lock_offline", lock=lock_id, session=session_id, reason=reason.value)

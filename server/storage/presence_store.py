@@ -122,6 +122,15 @@ class PresenceStore:
         }
         return [_locks.read(document) async for document in self._locks.find(wrong)]
 
+    async def left_behind(self, node_id: str, session_ids: Collection[str]) -> list[Lock]:
+        """Locks that are online on this node, in none of these sessions."""
+        wanted: Document = {
+            "connection.online": True,
+            "connection.nodeId": node_id,
+            "connection.sessionId": {"$nin": list(session_ids)},
+        }
+        return [_locks.read(document) async for document in self._locks.find(wanted)]
+
     async def reattach(self, session_ids: Iterable[str], now: datetime) -> int:
         """Mark online again the locks of living sessions whose node was taken for lost.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -83,6 +84,24 @@ async def test_a_lock_stays_connected_while_mongodb_stands_still(
     after = await site.connection(lock)
     assert after["online"]
     assert after["since"] == before["since"]
+
+
+async def test_a_lock_that_says_hello_while_mongodb_stands_still_is_told_to_try_again_later(
+    site: Site, to_mongodb: Proxy
+) -> None:
+    await site.server.start(mongodb_timeout_s="1")
+    lock = BareLock(site.url, (await site.locks()).all[0])
+    async with lock.connection() as connection:
+        to_mongodb.stall()
+        await connection.hello_or_closed()
+        assert await connection.closed() == 1013
+    reason = connection.socket.close_reason or ""
+    assert re.fullmatch(r"try again in \d+ s", reason)
+    await to_mongodb.cut()
+    to_mongodb.flow()
+    await until(lambda: ready(site))
+    async with lock.online():
+        assert (await site.connection(lock))["online"]
 
 
 async def test_a_use_whose_claim_was_not_answered_is_given_back(

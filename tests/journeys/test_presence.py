@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.settings import Settings
+from server.storage import mongo
 from tests.house import Device, House, until
 from tests.journeys.bare_lock import BareConnection, BareLock
 
@@ -86,6 +87,23 @@ async def test_a_lock_that_comes_back_from_silence_is_online_again(house: House)
     async with lock.online():
         presence = await house.connection(lock)
     assert presence["online"]
+
+
+async def test_a_lock_whose_goodbye_was_not_recorded_is_offline_when_its_node_looks(
+    house: House, database: mongo.Database
+) -> None:
+    gone, here = [BareLock(house.url, await house.device()) for _ in range(2)]
+    locks = database["locks"]
+    async with here.online():
+        async with gone.online():
+            online = await locks.find_one({"_id": gone.lock_id}, {"connection": True})
+        await house.until_offline(gone)
+        assert online is not None
+        await locks.update_one({"_id": gone.lock_id}, {"$set": online})
+        assert (await house.connection(gone))["online"]
+        presence = await house.until_offline(gone)
+        assert (await house.connection(here))["online"]
+    assert presence["offlineReason"] == "closed"
 
 
 async def test_no_reading_is_taken_as_proof_of_life(house: House) -> None:
