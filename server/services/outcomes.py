@@ -160,10 +160,12 @@ class Outcomes:
         try:
             command = await self._commands.find(claim.command_id)
         except CommandNotFound:
-            # The server was killed between the claim and the record: nothing was sent.
+            # The server was killed between the claim and the record: nothing was sent. Where this
+            # node's clock is wrong, it may be recorded just now: then the next sweep sees to it.
             never_sent = command_of(key, claim)
-            await self._commands.insert(advance(never_sent, CommandState.EXPIRED, claim.expires_at))
-            await self._keys.give_use_back(key.uuid, claim.command_id)
+            expired = advance(never_sent, CommandState.EXPIRED, claim.expires_at)
+            if await self._commands.insert(expired):
+                await self._keys.give_use_back(key.uuid, claim.command_id)
             return
         if command.state in USE_GIVEN_BACK:
             await self._keys.give_use_back(key.uuid, claim.command_id)

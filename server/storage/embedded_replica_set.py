@@ -28,6 +28,11 @@ class EmbeddedReplicaSet:
         hosts = ",".join(_host(member) for member in members)
         self.uri = f"mongodb://{hosts}/?replicaSet={REPLICA_SET}"
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes of all members."""
+        return [member.process.pid for member in self._members]
+
     async def primary_pid(self) -> int:
         """The process that takes writes, as soon as there is one."""
         while True:

@@ -99,6 +99,36 @@ async def test_openings_go_on_with_a_new_primary_and_nothing_is_doubled_or_lost(
         await site.until_state(command_id_of(again), "opened")
 
 
+async def test_without_a_majority_nothing_opens_and_locks_stay_connected(
+    town: Town, replica_set: EmbeddedReplicaSet
+) -> None:
+    device = (await town.there.locks()).all[0]
+    key = await town.here.key(device, max_uses=1)
+    async with BareLock(town.there.url, device).online() as connection:
+        before = await town.here.connection(device)
+        primary = await replica_set.primary_pid()
+        majority = [primary, *(pid for pid in replica_set.pids if pid != primary)][:2]
+        for pid in majority:
+            await freeze(pid)
+
+        async def not_ready() -> bool:
+            return {(await site.fetch("/health/ready")).status for site in town} == {503}
+
+        assert await until(not_ready)
+        refused = await town.here.tap_open(key)
+        assert await connection.still_answers()
+        for pid in majority:
+            os.kill(pid, signal.SIGCONT)
+        await town.until_well()
+        await town.here.until_used_count(key, 0)
+        after = await town.here.connection(device)
+        again = await town.here.tap_open(key)
+        command = await connection.hear("command")
+    assert refused.status == 503
+    assert command["id"] == command_id_of(again)
+    assert after["since"] == before["since"]
+
+
 async def agrees(site: Site, fleet: Locks, lock: Device, key: IssuedKey) -> bool:
     """Whether all is settled, as the lock's own journal tells it."""
     states = {command["id"]: command["state"] for command in await site.commands_of(lock)}

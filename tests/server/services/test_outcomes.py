@@ -25,6 +25,16 @@ GRACE = timedelta(seconds=2)
 TICK = timedelta(milliseconds=1)
 KEY = "6f0d8c2e-6f4e-4f4b-9d9b-0c0a5f1f7a11"
 WITHIN_S = 20
+COMMAND = OpenCommand(
+    id="c1",
+    org_id="org",
+    lock_id=17,
+    requested_at=NOW,
+    expires_at=EXPIRY,
+    temp_key_uuid=KEY,
+    door_id=1,
+    history=[Step(state=CommandState.QUEUED, at=NOW)],
+)
 
 
 class Parts:
@@ -59,17 +69,7 @@ class Parts:
 
     async def stored(self, **fields: Any) -> OpenCommand:
         """The command of the tap, as it is stored."""
-        command = OpenCommand(
-            id="c1",
-            org_id="org",
-            lock_id=17,
-            requested_at=NOW,
-            expires_at=EXPIRY,
-            temp_key_uuid=KEY,
-            door_id=1,
-            history=[Step(state=CommandState.QUEUED, at=NOW)],
-        )
-        command = msgspec.structs.replace(command, **fields)
+        command = msgspec.structs.replace(COMMAND, **fields)
         await self.commands.insert(command)
         return command
 
@@ -263,6 +263,27 @@ async def test_a_command_that_is_written_after_its_use_was_given_back_is_not_sen
     late = await parts.stored()
     assert not await parts.commands.hand_to_session(late, "s1")
     assert await parts.state() is CommandState.EXPIRED
+
+
+async def test_a_use_stays_counted_where_a_session_takes_its_command_in_the_middle_of_a_sweep(
+    parts: Parts,
+):
+    """A node whose clock is wrong sweeps what another one is just about to send."""
+    parts.at(EXPIRY + 3 * GRACE)
+    await parts.keys.give_use_back(KEY, "c1")
+    for number in range(100):
+        command_id = f"late-{number}"
+        await parts.claimed(command_id)
+        command = msgspec.structs.replace(COMMAND, id=command_id)
+
+        async def take(command: OpenCommand = command, after_s: float = number / 40_000) -> bool:
+            await asyncio.sleep(after_s)
+            return await parts.commands.hand_to_session(command, "s1")
+
+        _, was_taken = await asyncio.gather(parts.outcomes.sweep(), take())
+        used, _ = await parts.uses()
+        assert used == (1 if was_taken else 0)
+        await parts.keys.give_use_back(KEY, command_id)
 
 
 async def test_however_many_nodes_sweep_at_once_a_use_is_given_back_once(parts: Parts):
