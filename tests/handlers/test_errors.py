@@ -285,3 +285,12 @@ async def test_without_the_database_a_guest_gets_a_page_and_no_door_opens(settin
     assert answer.status == 503
     assert answer.text("h1") != ""
     assert answer.response.headers["Retry-After"] == "2"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["[" * 100_000, '{"a":' * 40_000, '{"maxUses":' + "9" * 200_000 + "}", '{"maxUses":1e400}'],
+    ids=["brackets", "braces", "digits", "exponent"],
+)
+async def test_json_made_to_exhaust_a_parser_is_400(house: House, body: str):
+    assert (await house.fetch("/temp-keys", "POST", body, X_API_Key=house.api_key)).status == 400

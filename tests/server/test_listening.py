@@ -80,6 +80,30 @@ async def test_a_connection_whose_first_headers_do_not_come_in_time_is_cut(
     assert await ended(reader) == b""
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 4\r\nContent-Length: 5\r\n",
+        b"Content-Length: +4\r\n",
+        b"Content-Length : 4\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Transfer-Encoding:\x0bchunked\r\n",
+        b"X: one\r\n two\r\nHost: other\r\n",
+    ],
+)
+async def test_what_a_proxy_may_take_for_another_request_is_answered_once_and_refused(
+    start: Start, headers: bytes
+):
+    Slow.released.set()
+    reader, writer = await start().connect()
+    writer.write(b"GET / HTTP/1.1\r\nHost: test\r\n" + headers + b"\r\n0\r\n\r\n" + ASKED)
+    answered = await ended(reader)
+    assert answered.startswith(b"HTTP/1.1 400")
+    assert answered.count(b"HTTP/1.1") == 1
+
+
 async def test_a_connection_that_has_asked_may_be_slow_to_ask_again(start: Start):
     listening = start(headers_within_s=0.1)
     Slow.released.set()

@@ -100,3 +100,21 @@ async def test_what_is_somebody_elses_is_not_there(house: House, path: str):
     other = await house.services.provisioning.create_organization("Other house")
     stranger = await Desk.of(house, await house.services.provisioning.issue_api_key(other.id))
     assert (await stranger.visit(where)).status == 404
+
+
+async def test_whatever_a_lock_or_key_is_called_is_shown_as_words(house: House):
+    words = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 1 }}"
+    device = await house.device(words)
+    key = await house.key(device, description=words)
+    desk = await Desk.of(house)
+    names = {"lock_id": device.lock_id, "key_uuid": key.uuid}
+    shown = []
+    for path in PAGES:
+        if path.endswith((".csv", ".jsonl", "/stream")):
+            continue  # no pages
+        page = await desk.visit(path.format(**names))
+        assert page.status == 200
+        assert page.html.select('img[src="x"]') == []
+        assert not [script for script in page.html.find_all("script") if not script.get("src")]
+        shown.append(words in page.html.get_text())
+    assert any(shown)

@@ -75,7 +75,14 @@ async def test_it_goes_on_to_the_page_that_was_asked_for(house: House):
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://evil.example", "//evil.example", "/dashboard\\@evil", "/dashboardx"]
+    "elsewhere",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/dashboard\\@evil",
+        "/dashboardx",
+        "/dashboard?\r\nX: y",
+    ],
 )
 async def test_it_never_leads_to_another_site(house: House, elsewhere: str):
     assert (await sign_in(house, house.api_key, next=elsewhere)).location == "/dashboard"
