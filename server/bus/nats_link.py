@@ -7,9 +7,10 @@ from typing import Any
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+
+from server.bus.nats_client import NatsClient
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ class NatsLink:
 
     def __init__(self, url: str) -> None:
         self._servers = [server.strip() for server in url.split(",")]
-        self._client: Client | None = None
+        self._client: NatsClient | None = None
         self._listening: dict[str, Take] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._unsent: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_MOST_UNSENT)
@@ -66,6 +67,7 @@ class NatsLink:
         """Connect, and again whenever the connection is lost: run as a task of the node."""
         was_up = True
         while True:
+            _heed_cancellation()
             try:
                 async with asyncio.timeout(_CONNECT_WITHIN_S):
                     client = await self._connect()
@@ -101,18 +103,22 @@ class NatsLink:
         try:
             async with asyncio.timeout(_CALL_WITHIN_S):
                 await self._subscribe(client, subject, take)
-                await client.flush()
+                await client.rtt()
         except _FAILURES:
             self._doubt.set()
 
     async def unlisten(self, subject: str) -> None:
-        """Take no more of what comes on a subject."""
+        """Take no more of what comes on a subject; when this returns, NATS knows."""
         self._listening.pop(subject, None)
-        subscription = self._subscriptions.pop(subject, None)
-        if subscription is not None:
-            with suppress(*_FAILURES):
-                async with asyncio.timeout(_CALL_WITHIN_S):
-                    await subscription.unsubscribe()
+        subscription, client = self._subscriptions.pop(subject, None), self._client
+        if subscription is None or client is None:
+            return
+        try:
+            async with asyncio.timeout(_CALL_WITHIN_S):
+                await subscription.unsubscribe()
+                await client.rtt()
+        except _FAILURES:
+            self._doubt.set()
 
     def publish(self, subject: str, message: bytes) -> None:
         """Send a message to whoever listens; without a connection it is lost.
@@ -155,12 +161,13 @@ class NatsLink:
             raise LinkDown
         try:
             async with asyncio.timeout(_CALL_WITHIN_S):
-                await client.flush()
+                await client.rtt()
         except _FAILURES as error:
+            self._doubt.set()
             raise LinkDown from error
 
-    async def _connect(self) -> Client:
-        client = Client()
+    async def _connect(self) -> NatsClient:
+        client = NatsClient()
         try:
             await client.connect(
                 self._servers,
@@ -178,7 +185,7 @@ class NatsLink:
             raise
         return client
 
-    async def _use(self, client: Client) -> None:
+    async def _use(self, client: NatsClient) -> None:
         """Have the connection do its work, until it is no good any more."""
         self._subscriptions.clear()
         while not self._unsent.empty():
@@ -190,7 +197,7 @@ class NatsLink:
             async with asyncio.timeout(_CONNECT_WITHIN_S):
                 for subject, take in list(self._listening.items()):
                     await self._subscribe(client, subject, take)
-                await client.flush()
+                await client.rtt()
             log.info("nats_up", subjects=len(self._listening))
             self._up.set()
             while client.is_connected:
@@ -198,8 +205,10 @@ class NatsLink:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_CHECK_EVERY_S):
                         await self._doubt.wait()
+                # Not flush(), which finds all well where nobody reads any more.
                 async with asyncio.timeout(_CALL_WITHIN_S):
-                    await client.flush()
+                    await client.rtt()
+                _heed_cancellation()
         except _FAILURES as error:
             log.info("nats_failed", error=type(error).__name__)
         finally:
@@ -207,9 +216,9 @@ class NatsLink:
                 async with asyncio.timeout(_CLOSE_WITHIN_S if client.is_connected else 0):
                     await self._unsent.join()
             writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            await asyncio.wait({writer}, timeout=_CLOSE_WITHIN_S)
 
-    async def _write_forever(self, client: Client) -> None:
+    async def _write_forever(self, client: NatsClient) -> None:
         while True:
             subject, message = await self._unsent.get()
             try:
@@ -218,8 +227,9 @@ class NatsLink:
                 self._doubt.set()
             finally:
                 self._unsent.task_done()
+            _heed_cancellation()
 
-    async def _subscribe(self, client: Client, subject: str, take: Take) -> None:
+    async def _subscribe(self, client: NatsClient, subject: str, take: Take) -> None:
         if subject in self._subscriptions:
             return
 
@@ -239,15 +249,26 @@ class NatsLink:
         self._doubt.set()
 
 
+def _heed_cancellation() -> None:
+    """End this task, if it was told to while the client was at work, which swallows that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def _note(error: Exception) -> None:
     """The client's own word on what went wrong; its text may name the URL, so it is left out."""
     log.info("nats_error", error=type(error).__name__)
 
 
-async def _close(client: Client) -> None:
-    with suppress(*_FAILURES):
-        async with asyncio.timeout(_CLOSE_WITHIN_S):
-            await client.close()
-    transport: Any = client._transport  # pyright: ignore[reportPrivateUsage]  # close() may hang on it
+async def _close(client: NatsClient) -> None:
+    """Close a connection, within a time that the client itself may not keep to."""
+    closing = asyncio.create_task(client.close())
+    await asyncio.wait({closing}, timeout=_CLOSE_WITHIN_S)
+    transport: Any = client._transport  # pyright: ignore[reportPrivateUsage]  # what it hangs on
     if transport is not None:
         transport.close()
+    closing.cancel()
+    await asyncio.wait({closing}, timeout=_CLOSE_WITHIN_S)
+    if closing.done() and not closing.cancelled() and (error := closing.exception()) is not None:
+        log.info("nats_not_closed", error=type(error).__name__)

@@ -176,9 +176,9 @@ class Nats(Process):
         super().__init__(log)
         self.port = free_port()
 
-    async def start(self) -> None:
+    async def start(self, *options: str) -> None:
         """Start it, and return once it answers."""
-        await self.spawn(["--addr=127.0.0.1", f"--port={self.port}"], {})
+        await self.spawn(["--addr=127.0.0.1", f"--port={self.port}", *options], {})
 
         async def listens() -> bool:
             assert self.runs, self.output
