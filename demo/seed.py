@@ -184,6 +184,8 @@ class _Seeder:
                     return found.uuid
             return await self._make_key(operator, wanted, status, list(locks.values()))
 
+        # So that the dashboard has an arrival at risk to show.
+        await key("arrives soon at an offline lock", KeyStatus.NOT_YET_VALID, LIGHTHOUSE)
         return SeededKeys(
             by_state={
                 KeyStatus.VALID: await key("valid", KeyStatus.VALID, FRONT_DOOR),
@@ -218,7 +220,7 @@ _WINDOWS = {
     KeyStatus.VALID: (-_HOUR, 7 * _DAY),
     KeyStatus.EXPIRED: (-4 * _DAY, -2 * _DAY),
     KeyStatus.USED_UP: (-_DAY, 7 * _DAY),
-    KeyStatus.NOT_YET_VALID: (3 * _DAY, 7 * _DAY),
+    KeyStatus.NOT_YET_VALID: (2 * _DAY, 7 * _DAY),
     KeyStatus.REVOKED: (-_HOUR, 7 * _DAY),
 }
 """From when and until when a key of each state is good, as seen from now."""
