@@ -189,7 +189,7 @@ def test_a_second_start_on_the_same_folder_goes_on_with_the_first(
         ours, before = urllib.parse.urlsplit(second[name]), urllib.parse.urlsplit(first[name])
         assert ours.path == before.path
     assert len(second.ask("/locks")["locks"]) == 5
-    assert len(second.ask("/temp-keys")["tempKeys"]) == 9
+    assert len(second.ask("/temp-keys")["tempKeys"]) == 10
     assert "The battery is low" in page(second["lowBatteryGuest"])
     assert "The bolt was jammed" in page(second["jammedGuest"])
     assert follow(tap_open(second["guest"]))[-1] == "opened"
