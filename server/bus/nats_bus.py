@@ -137,7 +137,10 @@ class NatsBus:
             raise LockOffline from error
         except (LinkDown, NoAnswer) as error:
             raise LockUnreachable from error
-        error = _read_answer(answer).error
+        try:
+            error = _read_answer(answer).error
+        except msgspec.DecodeError as not_understood:
+            raise LockUnreachable from not_understood  # it may have been done all the same
         if error is not None:
             _raise(error)
 
