@@ -23,7 +23,9 @@ _AT_ONCE = 20
 async def test_two_hundred_silent_locks_are_shown_offline_once_they_are_dead_and_within_the_bound(
     site: Site, database: Database, record_property: Callable[[str, object], None]
 ) -> None:
-    await site.server.start(heartbeat_s="1", offline_after_s=str(BOUND_S))
+    await site.server.start(
+        heartbeat_s="1", offline_after_s=str(BOUND_S), connects_a_second=str(2 * LOCKS)
+    )
     devices = (await site.locks(LOCKS)).all
     async with connected(site, devices) as connections, watching(database) as offline_at:
         silent_at = await fall_silent(connections)
