@@ -20,6 +20,7 @@ from handlers.operation import Access, Operation, operations_of
 from handlers.views.brand_view import BrandView
 from handlers.views.error_words import error_words
 from handlers.views.urls import key_url
+from server import clock
 from server.domain.addresses import client_address
 from server.domain.errors import (
     AlreadyExists,
@@ -45,6 +46,7 @@ from server.domain.errors import (
     ProtocolError,
     SecondTapNeeded,
     StorageUnavailable,
+    TapTooLate,
     TempKeyNotFound,
     TooManyFollowers,
     TooManyTries,
@@ -79,6 +81,7 @@ _STATUS: Mapping[type[LatchkeyError], int] = {
     DeliveryWaiting: 409,
     TooManyWebhooks: 409,
     SecondTapNeeded: 409,
+    TapTooLate: 409,
     TooManyTries: 429,
     LockBusy: 409,
     LockOffline: 502,
@@ -317,7 +320,8 @@ class PageHandler(BaseHandler):
     """Whose pages these are, where that is known."""
 
     def get_template_namespace(self) -> dict[str, Any]:
-        return super().get_template_namespace() | {"brand": self.brand}
+        now_ms = int(clock.now().timestamp() * 1000)  # from it the script tells how old a tap is
+        return super().get_template_namespace() | {"brand": self.brand, "now_ms": now_ms}
 
     def render(self, template_name: str, **kwargs: Any) -> "asyncio.Future[None]":
         """Answer with a page; the style of its brand is let into the policy."""

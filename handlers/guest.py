@@ -1,7 +1,10 @@
 """The guest's pages: a temp key, the tap on Open, and what became of it."""
 
+from datetime import UTC, datetime
+from typing import Annotated
+
 import tornado.iostream
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from handlers.guest_base import GuestHandler
 from handlers.languages import Language
@@ -15,15 +18,25 @@ from server.domain.errors import SecondTapNeeded
 from server.services.confirmations import Confirmation
 
 _STREAM_FOR_S = 60.0
+_LATEST_MS = 250_000_000_000_000  # the year 9892: what a ``datetime`` can hold
 _REPEATED = {"Idempotency-Key": "The same text again is the same opening, as with ``attempt``."}
 
 
-class OpenForm(Struct, frozen=True, kw_only=True):
+class OpenForm(Struct, frozen=True, kw_only=True, rename="camel"):
     """The form behind the Open button."""
 
     attempt: str | None = None
     confirmed: str | None = None
     """Said by the page that asks again; see ``OpenDoor.get``."""
+    tapped_at: Annotated[int, Meta(ge=0, le=_LATEST_MS)] | None = None
+    """When the guest tapped, in milliseconds of the server's own clock since 1970: the time that
+    our page came with, and what has passed since then. Our script sends it."""
+
+    @property
+    def tap(self) -> datetime | None:
+        if self.tapped_at is None:
+            return None
+        return datetime.fromtimestamp(self.tapped_at / 1000, UTC)
 
 
 class ConfirmationQuery(Struct, frozen=True, kw_only=True):
@@ -42,7 +55,11 @@ class OpenFirstDoor(GuestHandler):
     """Open the first door of a key that opens by tap."""
 
     @operation(
-        Access.GUEST, {303: NOTHING}, errors=(400, 401, 403, 404), form=OpenForm, headers=_REPEATED
+        Access.GUEST,
+        {303: NOTHING},
+        errors=(400, 401, 403, 404, 409),
+        form=OpenForm,
+        headers=_REPEATED,
     )
     async def post(self, key_uuid: str, form: OpenForm) -> None:
         await self.open(key_uuid, None, form)
@@ -55,7 +72,12 @@ class OpenFirstDoor(GuestHandler):
         is_confirmed = form.confirmed is not None or not self.prefers_html
         try:
             command = await self.services.opening.open(
-                key_uuid, door_id, guest, attempt, is_confirmed=is_confirmed
+                key_uuid,
+                door_id,
+                guest,
+                attempt,
+                is_confirmed=is_confirmed,
+                tapped_at=form.tap,
             )
         except SecondTapNeeded as needed:
             self.see_other(self.language.link(open_url(key_uuid, needed.door_id)))
@@ -82,7 +104,11 @@ class OpenDoor(OpenFirstDoor):
             self.see_other(view.key_url)
 
     @operation(
-        Access.GUEST, {303: NOTHING}, errors=(400, 401, 403, 404), form=OpenForm, headers=_REPEATED
+        Access.GUEST,
+        {303: NOTHING},
+        errors=(400, 401, 403, 404, 409),
+        form=OpenForm,
+        headers=_REPEATED,
     )
     async def post(self, key_uuid: str, door_id: int, form: OpenForm) -> None:
         await self.open(key_uuid, door_id, form)

@@ -8,7 +8,7 @@
   const TRIES = 90; // then rest until the guest comes back to the page
   const GIVE_UP_MS = 6000; // on one request
   const SLOW_MS = 12000; // on a try of a tap
-  const TAP_MS = 30000; // on all tries of a tap: who has left by then must not open the door
+  const TAP_MS = 30000; // on all tries of a tap; the late ones only find out what became of it
   const PAUSE_MS = 1000; // between two tries of a tap
   const STALE_MS = 20000; // a key's page older than this is fetched anew when looked at
   const byId = (id) => document.getElementById(id);
@@ -18,6 +18,14 @@
     const text = name ? signal.dataset[name] : "";
     if (signal.textContent !== text) signal.textContent = text;
   };
+  /** What the server's clock showed when a page of its came, and the phone's clocks then: one
+   *  stops while the phone sleeps, the other may be set anew. */
+  const clocks = () => [performance.now(), Date.now()];
+  const came = performance.getEntriesByType("navigation")[0]?.responseStart || performance.now();
+  let known = { server: +signal.dataset.now, at: [came, performance.timeOrigin + came] };
+  /** The server's time at `moment`, or a little before it: a tap may seem older, never newer. */
+  const serverTime = (moment) =>
+    Math.floor(known.server + Math.min(...moment.map((clock, i) => clock - known.at[i])));
   const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 
   /** A page's text and where it is; null where the server answered with an error.
@@ -29,9 +37,13 @@
       signal: AbortSignal.timeout?.(GIVE_UP_MS),
       ...options,
     });
+    const at = clocks();
     const html = await answer.text();
-    if (!parse(html).getElementById("signal")) throw new TypeError("not our page");
-    return { html, ok: answer.ok, url: answer.redirected ? answer.url : null };
+    const theirs = parse(html).getElementById("signal");
+    if (!theirs) throw new TypeError("not our page");
+    known = { server: +theirs.dataset.now, at };
+    const { ok, status } = answer;
+    return { html, ok, status, url: answer.redirected ? answer.url : null };
   };
 
   /** Tell the times of the key in the phone's own zone as well, where that is another. */
@@ -145,17 +157,24 @@
         if (!busy) say("lost");
       }
     };
-    /** The page that answers a tap; null where none came in time. Every try is the same tap. */
+    /** The page that answers a tap; null where none came in time. Every try is the same tap,
+     *  and says when that was, so that the server refuses one that was long on its way. */
     const send = async (form) => {
+      const tapped = clocks();
       const deadline = Date.now() + TAP_MS;
       const body = new URLSearchParams(new FormData(form));
+      let refused = false;
       do {
+        body.set("tappedAt", serverTime(tapped));
         try {
-          return await ask(form.action, {
+          const page = await ask(form.action, {
             method: "POST",
             body,
             signal: AbortSignal.timeout?.(SLOW_MS),
           });
+          // Too late, perhaps only by a clock that slept: its answer has told us the time.
+          if (page.status !== 409 || refused) return page;
+          refused = true;
         } catch {
           say("retrying");
           await new Promise((resolve) => {

@@ -100,6 +100,11 @@ _ERROR_WORDS = {
         N_("There were too many tries in a short time. Nothing was sent to the lock."),
         N_("Wait a minute, then go back to your key and tap Open again."),
     ),
+    "tap_too_late": Words(
+        N_("Your tap came too late"),
+        N_("It was on its way for too long. Nothing was sent to the lock."),
+        N_("Go back to your key and tap Open again."),
+    ),
     "lock_unreachable": Words(
         N_("The lock cannot be reached"),
         N_("Part of the server is away. Nothing was sent to the lock, and nothing will be."),

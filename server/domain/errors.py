@@ -165,6 +165,15 @@ class SecondTapNeeded(LatchkeyError):
         self.door_id = door_id
 
 
+class TapTooLate(LatchkeyError):
+    """The tap was on its way for longer than a command may live."""
+
+    reason = "tap_too_late"
+
+    def __init__(self) -> None:
+        super().__init__("This tap came too late, and nothing was sent to the lock")
+
+
 class InvalidPin(LatchkeyError):
     """A PIN does not open this door now; why not is nobody's business."""
 

@@ -1,7 +1,7 @@
 """A tap becomes an open command, once, and only while its guest still stands at the door."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ from server.domain.errors import (
     DoorNeedsCode,
     GuestNotAllowed,
     SecondTapNeeded,
+    TapTooLate,
 )
 from server.domain.organizations import Guest, Scope
 from server.domain.temp_keys import (
@@ -84,12 +85,14 @@ class Opening:
         attempt: str | None,
         *,
         is_confirmed: bool,
+        tapped_at: datetime | None = None,
     ) -> OpenCommand:
         """Open a door of a key: the one numbered ``door_id``, or its first.
 
         The same ``attempt`` always means the same command; without one, two taps
         within three seconds do. ``is_confirmed`` is whether the guest was asked again, as
-        some locks want.
+        some locks want. ``tapped_at`` is when the guest tapped, where their browser knows
+        it: the command's life counts from then, however long the request was on its way.
 
         Returns:
             The command as it stands when the lock has answered, or half a second later.
@@ -97,6 +100,7 @@ class Opening:
         Raises:
             TempKeyNotFound, DoorNotFound, LockNotFound: there is no such key, door or lock.
             KeyRefused, GuestNotAllowed, DoorNeedsCode: this key may not open it now.
+            TapTooLate: the command's life was over before the tap got here; nothing was taken.
             SecondTapNeeded: the lock wants its guest to be asked first; nothing was taken.
             LockUnreachable: the node that may hold the lock cannot be asked; the use is given
                 back, and nothing is sent.
@@ -117,7 +121,8 @@ class Opening:
                 return earlier
         if not is_confirmed:
             await self._check_needs_no_second_tap(key, door)
-        taken = await self.take_use(key, door, await self._zone(key, door), attempt, guest.user_id)
+        zone = await self._zone(key, door)
+        taken = await self.take_use(key, door, zone, attempt, guest.user_id, tapped_at)
         if taken.is_new:
             await self._delivery.deliver(taken.command)
         return await self._answer(taken.command)
@@ -129,10 +134,12 @@ class Opening:
         zone: ZoneInfo,
         attempt: str | None = None,
         user_id: str | None = None,
+        tapped_at: datetime | None = None,
     ) -> TakenUse:
         """Take a use of a key for its door in that zone, unless this tap has one already.
 
         Raises:
+            TapTooLate: ``tapped_at`` is a command's life ago.
             KeyRefused: the key may not be used now.
         """
         now = clock.now()
@@ -141,13 +148,15 @@ class Opening:
             door_id=door.id,
             lock_id=door.lock_id,
             at=now,
-            expires_at=now + self._command_life,
+            expires_at=min(now, tapped_at or now) + self._command_life,
             marked=bool(attempt),
             user_id=user_id,
         )
         earlier = claim_for_same_tap(key, door.id, wanted.command_id, now, wanted.marked)
         if earlier is not None:
             return _taken(command_of(key, earlier), is_new=False)
+        if wanted.expires_at <= now:
+            raise TapTooLate
         check_key(key, now)
         check_schedule(key, zone, now)
         began = time.monotonic()

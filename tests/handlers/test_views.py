@@ -169,6 +169,7 @@ def render(template: str, **values: object) -> str:
         _=ENGLISH.translate,
         locale=ENGLISH,
         brand=None,
+        now_ms=0,
         **values,
     )
     return html.decode()
