@@ -61,7 +61,7 @@ async def test_the_confirmation_follows_the_lock_without_reloading_and_then_stop
 
         await until(stream_ended)
     assert pages == []
-    assert await phone.page.title() == "The door is open · Latchkey"
+    assert await phone.page.title() == "The door is open · Test house"
     assert await phone.page.locator("#status").get_attribute("data-final") == "true"
 
 
