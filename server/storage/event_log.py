@@ -14,7 +14,14 @@ from pymongo.read_concern import ReadConcern
 
 from server.domain.events import RecordedEvent
 from server.domain.locks import Lock
-from server.storage.mongo import Database, Document, Documents, Transaction, reports_outages
+from server.storage.mongo import (
+    Database,
+    Document,
+    Documents,
+    Transaction,
+    in_transaction,
+    reports_outages,
+)
 
 _COUNTER = "events"
 
@@ -144,8 +151,7 @@ class EventLog:
             ]
             await self._events.bulk_write(places, session=transaction)
 
-        async with await self._client.start_session() as session:
-            await session.with_transaction(work)
+        await in_transaction(self._client, work)
         return placed
 
 

@@ -10,7 +10,7 @@ from pymongo.errors import BulkWriteError
 from server.domain.errors import ChangedMeanwhile, LockNotFound
 from server.domain.events import EventData, RecordedEvent, event_data, event_type
 from server.domain.secrets import new_id
-from server.storage.mongo import Database, Documents, Transaction, reports_outages
+from server.storage.mongo import Database, Documents, Transaction, in_transaction, reports_outages
 
 Change = Callable[[Transaction], Awaitable[None]]
 """A change of state that takes part in a transaction; it may run again, so it keeps nothing."""
@@ -116,8 +116,7 @@ class EventStore:
                 documents = [_events.write(event) for event in recorded]
                 await self._events.insert_many(documents, session=transaction)
 
-        async with await self._client.start_session() as session:
-            await session.with_transaction(work)
+        await in_transaction(self._client, work)
         return recorded
 
     async def _number(

@@ -1,5 +1,6 @@
 """The connection to MongoDB, its indexes, and how a struct becomes a document."""
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -123,6 +124,29 @@ async def create_indexes(database: Database) -> None:
     with reporting_outages():
         for collection, indexes in _INDEXES.items():
             await database[collection].create_indexes(indexes)
+
+
+async def in_transaction(
+    client: Client, work: Callable[[Transaction], Coroutine[Any, Any, None]]
+) -> None:
+    """Do all of ``work`` or nothing of it; it may be called several times until that is done.
+
+    Whoever is cancelled meanwhile waits until it is over: a transaction that is left in the
+    middle keeps others from what it has touched, for up to a minute.
+    """
+
+    async def run() -> None:
+        async with await client.start_session() as session:
+            await session.with_transaction(work)
+
+    running = asyncio.create_task(run())
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()  # nobody is left to hear of it
+        raise
 
 
 async def ping(database: Database) -> None:

@@ -261,3 +261,19 @@ async def test_an_error_that_is_no_outage_is_not_called_one(database: Database):
     await OrganizationStore(database).insert_api_key(key)
     with pytest.raises(DuplicateKeyError):
         await OrganizationStore(database).insert_api_key(key)
+
+
+async def test_whoever_is_cancelled_in_a_transaction_waits_until_it_is_over(database: Database):
+    has_begun = asyncio.Event()
+
+    async def work(transaction: mongo.Transaction) -> None:
+        await database["things"].insert_one({"_id": 1}, session=transaction)
+        has_begun.set()
+        await asyncio.sleep(0.2)
+
+    working = asyncio.create_task(mongo.in_transaction(database.client, work))
+    await has_begun.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert await database["things"].find_one({"_id": 1}) == {"_id": 1}
