@@ -1,7 +1,7 @@
 """Which lock is in which session, and on which node: changed by compare-and-set only."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 from pymongo import ReturnDocument
@@ -10,7 +10,6 @@ from server.domain.errors import LockNotFound, Unauthenticated
 from server.domain.locks import Connection, Lock, OfflineReason, PresenceChange
 from server.storage.mongo import Database, Document, Documents, reports_outages
 
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_UNTOLD = 200
 """As many changes of a lock's presence wait for their events, if nobody records them."""
 
@@ -27,7 +26,8 @@ class PresenceStore:
     async def attach(self, lock: Lock, connection: Connection) -> Lock:
         """Mark the lock online in a new session, whichever session it was in before.
 
-        ``lock`` is as it was when its credential was found good.
+        ``lock`` is as it was when its credential was found good. It is online since
+        ``connection.since``, or since its last change, where another node's clock is ahead.
 
         Returns:
             The lock as it is now; its ``session_count`` is the number of this session.
@@ -38,13 +38,7 @@ class PresenceStore:
         """
         document = await self._locks.find_one_and_update(
             {"_id": lock.id, "credentialCount": _count(lock.credential_count)},
-            {
-                "$set": {"connection": msgspec.to_builtins(connection, builtin_types=(datetime,))},
-                "$inc": {"sessionCount": 1},
-                "$push": _untold(
-                    f"{connection.session_id}/online", True, connection.since or _LONG_AGO
-                ),
-            },
+            _attaching(connection),
             return_document=ReturnDocument.AFTER,
         )
         if document is not None:
@@ -75,7 +69,7 @@ class PresenceStore:
                     "connection.since": now,
                     "connection.lastSeenAt": last_seen_at,
                 },
-                "$push": _untold(f"{session_id}/offline", False, now, reason),
+                "$push": _gone_offline(session_id, now, reason),
             },
         )
         return done.modified_count == 1
@@ -186,16 +180,31 @@ def ending_the_session(now: datetime) -> list[Document]:
     ]
 
 
+def _attaching(connection: Connection) -> list[Document]:
+    """Stages of an update that put a lock into a new session."""
+    since = {"$max": ["$connection.since", connection.since]}
+    fields = msgspec.to_builtins(connection, builtin_types=(datetime,))
+    change = {"id": f"{connection.session_id}/online", "online": True, "at": since}
+    untold = {"$concatArrays": [{"$ifNull": ["$presenceChanges", []]}, [change]]}
+    return [
+        {
+            "$set": {
+                "connection": {"$mergeObjects": [{"$literal": fields}, {"since": since}]},
+                "sessionCount": {"$add": [{"$ifNull": ["$sessionCount", 0]}, 1]},
+                "presenceChanges": {"$slice": [untold, -_MOST_UNTOLD]},
+            }
+        }
+    ]
+
+
 def _count(credential_count: int) -> object:
     # A lock that never had its credential replaced does not have the field.
     return credential_count or {"$in": [0, None]}
 
 
-def _untold(
-    change_id: str, online: bool, at: datetime, reason: OfflineReason | None = None
-) -> Document:
+def _gone_offline(session_id: str, at: datetime, reason: OfflineReason) -> Document:
     """What ``$push`` takes to keep a change of presence until its event is recorded."""
-    change = PresenceChange(id=change_id, online=online, at=at, reason=reason)
+    change = PresenceChange(id=f"{session_id}/offline", online=False, at=at, reason=reason)
     document = msgspec.to_builtins(change, builtin_types=(datetime,))
     return {"presenceChanges": {"$each": [document], "$slice": -_MOST_UNTOLD}}
 

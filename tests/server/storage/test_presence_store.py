@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from server.domain.errors import LockNotFound
 from server.domain.locks import Connection, Lock, OfflineReason
@@ -135,7 +136,18 @@ async def test_an_old_goodbye_and_a_new_session_at_once_leave_the_lock_online(
             presence.detach(17, f"old{number}", OfflineReason.CLOSED, NOW, LATER),
             presence.attach(lock_with(), online(f"new{number}")),
         )
-        assert await connection_of(locks) == online(f"new{number}")
+        connection = await connection_of(locks)
+        assert (connection.online, connection.session_id) == (True, f"new{number}")
+
+
+async def test_a_session_begins_no_earlier_than_the_one_before_it_ended(
+    locks: LockStore, presence: PresenceStore
+):
+    await locks.insert(lock_with())
+    await presence.attach(lock_with(), online("s1"))
+    await presence.detach(17, "s1", OfflineReason.CLOSED, NOW, LATER)
+    lock = await presence.attach(lock_with(), online("s2"))
+    assert lock.connection == structs.replace(online("s2"), since=LATER)
 
 
 async def test_the_locks_of_a_lost_node_go_offline(locks: LockStore, presence: PresenceStore):
