@@ -19,6 +19,7 @@ _CALL_WITHIN_S = 2.0
 _CHECK_EVERY_S = 2.0
 _RETRY_AFTER_S = 0.5
 _CLOSE_WITHIN_S = 1.0
+_TIMES_TOLD_TO_END = 3
 _MOST_UNSENT = 1_000
 _MOST_UNREAD = 1_000
 _MOST_UNREAD_BYTES = 1024 * 1024
@@ -268,7 +269,10 @@ async def _close(client: NatsClient) -> None:
     transport: Any = client._transport  # pyright: ignore[reportPrivateUsage]  # what it hangs on
     if transport is not None:
         transport.close()
-    closing.cancel()
-    await asyncio.wait({closing}, timeout=_CLOSE_WITHIN_S)
+    for _ in range(_TIMES_TOLD_TO_END):  # it swallows that now and then
+        closing.cancel()
+        await asyncio.wait({closing}, timeout=_CLOSE_WITHIN_S)
+        if closing.done():
+            break
     if closing.done() and not closing.cancelled() and (error := closing.exception()) is not None:
         log.info("nats_not_closed", error=type(error).__name__)
