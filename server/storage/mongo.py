@@ -39,6 +39,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _NOT_LET_IN = (13, 18)  # MongoDB's error codes for who may not do this, and for a wrong password
+_END_WITHIN_S = 2.0
 _OUTAGES = (ConnectionFailure, ExecutionTimeout, NotPrimaryError, WriteConcernError, WTimeoutError)
 
 _NEWEST_KEY_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
@@ -131,8 +132,8 @@ async def in_transaction(
 ) -> None:
     """Do all of ``work`` or nothing of it; it may be called several times until that is done.
 
-    Whoever is cancelled meanwhile waits until it is over: a transaction that is left in the
-    middle keeps others from what it has touched, for up to a minute.
+    Whoever is cancelled meanwhile waits until it is over, if that is within seconds: a transaction
+    that is left in the middle keeps others from what it has touched, for up to a minute.
     """
 
     async def run() -> None:
@@ -143,8 +144,11 @@ async def in_transaction(
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait({running})
-        if not running.cancelled():
+        _, unfinished = await asyncio.wait({running}, timeout=_END_WITHIN_S)
+        if unfinished:  # it is tried again and again, because others are in its way
+            running.cancel()
+            await asyncio.wait({running}, timeout=_END_WITHIN_S)
+        if running.done() and not running.cancelled():
             running.exception()  # nobody is left to hear of it
         raise
 
