@@ -63,8 +63,8 @@ class CommandStore:
             it must not be sent.
         """
         document = _document(command)
-        for given_by_the_filter in ("_id", "state"):
-            del document[given_by_the_filter]
+        for given_by_the_update in ("_id", "state", "sessionId"):
+            document.pop(given_by_the_update, None)
         try:
             await self._commands.update_one(
                 {"_id": command.id, "state": CommandState.QUEUED.value, "sessionId": None},
