@@ -1,8 +1,6 @@
-"""What every handler shares: who may call it, the limit on bodies, and how errors are answered."""
+"""What every handler shares: who may call it, the limit on bodies, and errors told as JSON."""
 
-import asyncio
 import functools
-import http
 import math
 from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar, TypeVar
@@ -13,50 +11,20 @@ import tornado.web
 from msgspec import Struct
 from tornado.httputil import HTTPServerRequest
 
-from handlers.accept import languages, prefers_html
 from handlers.decoding import decode_fields, decode_form, decode_json
-from handlers.languages import Language, language_for
+from handlers.error_answers import error_body, status_of
 from handlers.operation import Access, Operation, operations_of
-from handlers.views.brand_view import BrandView
-from handlers.views.error_words import error_words
-from handlers.views.urls import key_url
-from server import clock
 from server.domain.addresses import client_address
 from server.domain.errors import (
-    AlreadyExists,
-    ChangedMeanwhile,
-    ChannelClosed,
-    DeliveryWaiting,
-    DoorNeedsCode,
-    Forbidden,
-    IllegalTransition,
     InvalidInput,
-    InvalidPin,
-    KeyRefused,
-    LatchkeyError,
-    LockBusy,
-    LockOffline,
-    LockTakesNoKeys,
-    LockUnreachable,
-    MetricsOff,
     NoFreePin,
-    NotFound,
     Overloaded,
     PinsOff,
-    ProtocolError,
-    SecondTapNeeded,
-    StorageUnavailable,
-    TapTooLate,
-    TempKeyNotFound,
-    TooManyFollowers,
     TooManyTries,
-    TooManyWebhooks,
-    Unauthenticated,
     WebhooksOff,
 )
 from server.domain.organizations import Operator
 from server.domain.secrets import new_id
-from server.services.jwks import IssuerUnavailable
 from server.services.registry import Services
 from server.services.webhook_sending import SecretUnreadable
 
@@ -64,39 +32,6 @@ log = structlog.get_logger(__name__)
 
 MOST_BODY_BYTES = 256 * 1024
 _A_YEAR_S = 31_536_000
-
-_STATUS: Mapping[type[LatchkeyError], int] = {
-    InvalidInput: 400,
-    KeyRefused: 400,
-    DoorNeedsCode: 400,
-    ProtocolError: 400,
-    Unauthenticated: 401,
-    InvalidPin: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    MetricsOff: 404,
-    AlreadyExists: 409,
-    ChangedMeanwhile: 409,
-    IllegalTransition: 409,
-    DeliveryWaiting: 409,
-    TooManyWebhooks: 409,
-    SecondTapNeeded: 409,
-    TapTooLate: 409,
-    TooManyTries: 429,
-    LockBusy: 409,
-    LockOffline: 502,
-    LockTakesNoKeys: 502,
-    ChannelClosed: 502,
-    StorageUnavailable: 503,
-    LockUnreachable: 503,
-    PinsOff: 503,
-    WebhooksOff: 503,
-    SecretUnreadable: 503,
-    NoFreePin: 503,
-    TooManyFollowers: 503,
-    Overloaded: 503,
-    IssuerUnavailable: 503,
-}
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -112,26 +47,6 @@ SECURITY_HEADERS = {
 }
 
 BodyT = TypeVar("BodyT", bound=Struct)
-
-
-class ErrorBody(Struct, frozen=True, kw_only=True):
-    """The one body of every JSON error (HTTP contract, Part 2, "errors")."""
-
-    success: bool = False
-    error: str
-    message: str
-    code: int
-    reason: str
-
-
-def status_of(error: BaseException) -> int:
-    """The HTTP status that answers ``error``; 500 for what nobody foresaw."""
-    if isinstance(error, tornado.web.HTTPError):
-        return error.status_code
-    for kind in type(error).__mro__:
-        if kind in _STATUS:
-            return _STATUS[kind]
-    return 500
 
 
 def security_headers(request: HTTPServerRequest) -> dict[str, str]:
@@ -294,93 +209,3 @@ class BaseHandler(tornado.web.RequestHandler):
     def answer_error(self, status: int, error: BaseException | None) -> None:
         """Answer with the JSON error body."""
         self.write_json(error_body(status, error), status)
-
-
-def error_body(status: int, error: BaseException | None) -> ErrorBody:
-    """The body that tells a program about ``error``; what nobody foresaw is not told."""
-    phrase = http.HTTPStatus(status).phrase
-    if isinstance(error, InvalidPin):
-        phrase = "Invalid PIN"
-    if isinstance(error, LatchkeyError):
-        return ErrorBody(error=phrase, message=str(error), code=status, reason=error.reason)
-    if status == 404:
-        return ErrorBody(error=phrase, message=str(NotFound()), code=404, reason=NotFound.reason)
-    return ErrorBody(
-        error=phrase,
-        message=http.HTTPStatus(status).description or phrase,
-        code=status,
-        reason=phrase.lower().replace(" ", "_"),
-    )
-
-
-class PageHandler(BaseHandler):
-    """Answers with a page in the guest's language; errors too, where the caller prefers one."""
-
-    brand: BrandView | None = None
-    """Whose pages these are, where that is known."""
-
-    def get_template_namespace(self) -> dict[str, Any]:
-        now_ms = int(clock.now().timestamp() * 1000)  # from it the script tells how old a tap is
-        return super().get_template_namespace() | {"brand": self.brand, "now_ms": now_ms}
-
-    def render(self, template_name: str, **kwargs: Any) -> "asyncio.Future[None]":
-        """Answer with a page; the style of its brand is let into the policy."""
-        if self.brand is not None and self.brand.style_source is not None:
-            policy = SECURITY_HEADERS["Content-Security-Policy"]
-            own = f"style-src 'self' {self.brand.style_source}"
-            self.set_header("Content-Security-Policy", policy.replace("style-src 'self'", own))
-        return super().render(template_name, **kwargs)
-
-    def get_user_locale(self) -> Language:
-        """What the templates know as ``locale``."""
-        return self.language
-
-    @functools.cached_property
-    def language(self) -> Language:
-        """The language that the address asks for (``?lang=``), or else the browser."""
-        asked = self.request.query_arguments.get("lang", [b""])[-1].decode(errors="replace")
-        return language_for(asked, languages(self.request.headers.get("Accept-Language", "")))
-
-    @property
-    def prefers_html(self) -> bool:
-        """Whether this is a browser, and no program."""
-        return prefers_html(self.request.headers.get("Accept", ""))
-
-    def see_other(self, url: str) -> None:
-        """Send the browser on with a GET."""
-        self.set_status(303)
-        self.set_header("Location", url)
-        self.finish()
-
-    def answer_error(self, status: int, error: BaseException | None) -> None:
-        """Answer with an error page, or with the JSON body to a program."""
-        self.set_header("Vary", "Accept, Accept-Language")
-        if not self.prefers_html:
-            super().answer_error(status, error)
-            return
-        reason = error_body(status, error).reason
-        words = error_words(reason, self.language)
-        self.set_status(status)
-        self.render(
-            "error.html",
-            status=status,
-            title=words.title,
-            message=words.message,
-            next_step=words.next_step,
-            key_url=self._way_back(error),
-        )
-
-    def _way_back(self, error: BaseException | None) -> str | None:
-        """The page of the guest's key, where there is one."""
-        key_uuid = self.path_kwargs.get("key_uuid")
-        if key_uuid is None or isinstance(error, TempKeyNotFound | TooManyTries):
-            return None
-        return self.language.link(key_url(key_uuid))
-
-
-class NoSuchRoute(PageHandler):
-    """Answers every path that is no route."""
-
-    async def prepare(self) -> None:
-        structlog.contextvars.bind_contextvars(request=self.request_id)
-        raise NotFound

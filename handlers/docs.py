@@ -5,9 +5,10 @@ from typing import Any
 
 import swagger_ui_bundle
 
-from handlers.base import BaseHandler, PageHandler
+from handlers.base import BaseHandler
 from handlers.openapi import methods_of
 from handlers.operation import PAGE, Access, operation
+from handlers.pages import PageHandler
 from handlers.static_files import StaticFile
 from server.services.registry import Services
 

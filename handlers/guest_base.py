@@ -5,8 +5,8 @@ from typing import Any
 
 from tornado.httputil import HTTPHeaders
 
-from handlers.base import PageHandler
 from handlers.operation import Access
+from handlers.pages import PageHandler
 from handlers.views.brand_view import brand_view
 from server.domain.commands import new_attempt
 from server.domain.errors import (

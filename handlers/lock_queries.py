@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from handlers.base import BaseHandler, ErrorBody, error_body
+from handlers.base import BaseHandler
+from handlers.error_answers import ErrorBody, error_body
 from handlers.operation import Access, Answer, operation
 from handlers.paging import Limit
 from server.domain.commands import OpenCommand

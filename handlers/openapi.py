@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
-from handlers.base import BaseHandler, ErrorBody, PageHandler
+from handlers.base import BaseHandler
+from handlers.error_answers import ErrorBody
 from handlers.openapi_schemas import REF, Schemas
 from handlers.openapi_tables import (
     ERRORS,
@@ -20,6 +21,7 @@ from handlers.openapi_tables import (
     Json,
 )
 from handlers.operation import Answer, Media, Operation, wire_name
+from handlers.pages import PageHandler
 from handlers.parameters import LARGEST
 from server import __version__
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from handlers.base import ErrorBody
+from handlers.error_answers import ErrorBody
 from handlers.openapi_tables import Json
 from handlers.operation import Operation
 

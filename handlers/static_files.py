@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import tornado.web
 
-from handlers.base import error_body, security_headers
+from handlers.base import security_headers
+from handlers.error_answers import error_body
 
 
 class StaticFile(tornado.web.StaticFileHandler):

@@ -10,8 +10,8 @@ from pathlib import Path
 import structlog
 import tornado.web
 
-from handlers.base import NoSuchRoute
 from handlers.languages import load_languages
+from handlers.pages import NoSuchRoute
 from handlers.routes import url_specs
 from handlers.static_files import StaticFile
 from server.domain.errors import AnotherNode, LatchkeyError, StorageUnavailable, WrongSchema

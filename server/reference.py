@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct
 
-from handlers.base import status_of
+from handlers.error_answers import status_of
 from server.domain.commands import CommandState
 from server.domain.errors import LatchkeyError
 from server.domain.locks import OfflineReason

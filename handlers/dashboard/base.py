@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from handlers.accept import prefers_html
-from handlers.base import BodyT, PageHandler, error_body
+from handlers.base import BodyT
 from handlers.decoding import form_fields
+from handlers.error_answers import error_body
 from handlers.guest_base import is_from_here
 from handlers.operation import Access
+from handlers.pages import PageHandler
 from handlers.views.desk_words import error_words_for_operators
 from handlers.views.urls import (
     ARRIVALS_URL,

@@ -5,10 +5,10 @@ import re
 from msgspec import Struct
 
 from handlers.accept import prefers_html
-from handlers.base import PageHandler
 from handlers.dashboard.base import ABOUT_THE_COOKIE, DESK_COOKIE, DashboardHandler, Posted
 from handlers.guest_base import is_from_here
 from handlers.operation import NOTHING, PAGE, Access, operation
+from handlers.pages import PageHandler
 from handlers.views.desk_words import sign_in_problem
 from handlers.views.urls import FLEET_URL, SIGN_IN_URL
 from server.domain.errors import Forbidden, Unauthenticated

@@ -8,12 +8,12 @@ from babel.lists import format_list
 from msgspec import Struct
 
 from handlers.languages import Language, choices
+from handlers.views.key_notices import Notice, notices_of, outside_hours
 from handlers.views.lock_view import LockView, lock_view
 from handlers.views.moments import Moment, moment_of, zone_of
 from handlers.views.urls import key_url, open_url
 from handlers.views.words import N_, N_plural, Words, filled
 from server.domain.commands import new_attempt
-from server.domain.errors import KeyOutsideSchedule
 from server.domain.locks import Lock
 from server.domain.pins import pin_doors
 from server.domain.temp_keys import (
@@ -21,17 +21,8 @@ from server.domain.temp_keys import (
     Door,
     KeyStatus,
     TempKey,
-    check_schedule,
     status_of,
 )
-
-
-class Notice(Struct, frozen=True, kw_only=True):
-    """Something a guest should know before the tap; ``kind`` picks the icon."""
-
-    kind: str
-    title: str
-    text: str
 
 
 class Validity(Struct, frozen=True, kw_only=True):
@@ -129,58 +120,6 @@ _PIN_OPENS_ONE = N_("It opens {door}: enter it at the panel beside the door.")
 _PIN_OPENS_MANY = N_("It opens {doors}: enter it at the panel beside each door.")
 _DOOR_WITHOUT_NAME = N_("Door {n}")
 
-_IS_OFFLINE = Notice(
-    kind="offline",
-    title=N_("This lock is offline"),
-    text=N_(
-        "It went offline {relative}, on {time}. You may try: the door opens if the lock comes "
-        "back within seconds, and never later."
-    ),
-)
-_NEVER_WAS_ONLINE = Notice(
-    kind="offline",
-    title=N_("This lock is offline"),
-    text=N_(
-        "It has not connected yet. You may try: the door opens if the lock connects within "
-        "seconds, and never later."
-    ),
-)
-_IS_JAMMED = Notice(
-    kind="jammed",
-    title=N_("The bolt was jammed"),
-    text=N_("So the lock reported {relative}. Push or pull the door a little while it opens."),
-)
-_HAS_LOW_BATTERY = Notice(
-    kind="battery",
-    title=N_("The battery is low"),
-    text=N_("It has {percent} % left. The lock may need a second try."),
-)
-_IS_OUTSIDE_HOURS = Notice(
-    kind="hours",
-    title=N_("Your key is outside its hours"),
-    text=N_("It works again from {time} ({relative})."),
-)
-_HAS_NO_MORE_HOURS = Notice(
-    kind="hours",
-    title=N_("Your key is outside its hours"),
-    text=N_("It does not work again before it expires."),
-)
-_NEEDS_PIN = Notice(
-    kind="pin",
-    title=N_("This door opens with a PIN"),
-    text=N_("Enter your PIN at the panel beside the door."),
-)
-_TAKES_PIN = Notice(
-    kind="pin",
-    title=N_("Or use your PIN"),
-    text=N_("This door also opens with your PIN at the panel beside it."),
-)
-_IS_GONE = Notice(
-    kind="gone",
-    title=N_("This door is not available"),
-    text=N_("Its lock is no longer known here. Please tell whoever sent you this link."),
-)
-
 
 def key_view(
     key: TempKey,
@@ -275,8 +214,8 @@ def _door_view(
     by_tap = door.access_method is not AccessMethod.CODE
     zone = zone_of(lock) if lock is not None else zone_of_key
     is_valid = status is KeyStatus.VALID
-    closed = _outside_hours(key, zone, now, language) if is_valid else None
-    notices = _notices(door, lock, now, language) if is_valid else []
+    closed = outside_hours(key, zone, now, language) if is_valid else None
+    notices = notices_of(door, lock, now, language) if is_valid else []
     return DoorView(
         id=door.id,
         name=door_name(door, lock, language),
@@ -289,50 +228,6 @@ def _door_view(
         asks_again=lock is not None and lock.open_confirmation,
         notices=notices if closed is None else [closed, *notices],
         validity=_validity(key, zone, now, language) if zone.key != zone_of_key.key else None,
-    )
-
-
-def _outside_hours(
-    key: TempKey, zone: ZoneInfo, now: datetime, language: Language
-) -> Notice | None:
-    """Why the key's hours keep it from opening a door in that zone now; None where they do not."""
-    try:
-        check_schedule(key, zone, now)
-    except KeyOutsideSchedule as refused:
-        if refused.next_opening is None:
-            return _notice(_HAS_NO_MORE_HOURS, language)
-        again = moment_of(refused.next_opening, zone, now, language)
-        return _notice(_IS_OUTSIDE_HOURS, language, time=again.text, relative=again.relative)
-    return None
-
-
-def _notices(door: Door, lock: Lock | None, now: datetime, language: Language) -> list[Notice]:
-    """What to know of a door before the tap, the most important first."""
-    if lock is None:
-        return [_notice(_IS_GONE, language)]
-    view = lock_view(lock, now, language)
-    notices: list[Notice] = []
-    if view.offline_since is not None:
-        since = view.offline_since
-        notices.append(_notice(_IS_OFFLINE, language, time=since.text, relative=since.relative))
-    elif not view.online:
-        notices.append(_notice(_NEVER_WAS_ONLINE, language))
-    if view.jammed and view.reported is not None:
-        notices.append(_notice(_IS_JAMMED, language, relative=view.reported.relative))
-    if lock.telemetry is not None and lock.telemetry.battery is not None and view.battery_low:
-        notices.append(_notice(_HAS_LOW_BATTERY, language, percent=round(lock.telemetry.battery)))
-    if door.access_method is AccessMethod.CODE:
-        notices.append(_notice(_NEEDS_PIN, language))
-    elif door.access_method is AccessMethod.BOTH:
-        notices.append(_notice(_TAKES_PIN, language))
-    return notices
-
-
-def _notice(notice: Notice, language: Language, **values: object) -> Notice:
-    return Notice(
-        kind=notice.kind,
-        title=language.say(notice.title),
-        text=language.say(notice.text, **values),
     )
 
 

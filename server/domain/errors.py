@@ -2,7 +2,7 @@
 
 Every error carries ``reason``, a stable snake_case word that programs may
 match on, and a sentence for a person. None of them knows about HTTP: which
-status a reason becomes is decided in ``handlers/base.py`` alone.
+status a reason becomes is decided in ``handlers/error_answers.py`` alone.
 """
 
 from datetime import datetime, timedelta

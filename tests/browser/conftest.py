@@ -1,7 +1,5 @@
 """A guest's phone: a real Chromium that looks at the running server."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +9,9 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from tornado.ioloop import IOLoop
 
 from tests.house import House
+from tests.programs import program
 
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "screenshots"
-HOW_TO_GET_IT = "The browser tests need Chromium. On Debian or Ubuntu: apt-get install chromium"
 OPTIONS = [
     "--headless",
     "--no-sandbox",
@@ -64,15 +62,10 @@ class Phone:
             self.complaints.append(message.text)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chromium() -> str:
-    """The browser's path; without one, the test is skipped, or fails where nothing may be."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is not None:
-        return path
-    if os.environ.get("CI") == "true":
-        pytest.fail(HOW_TO_GET_IT)
-    pytest.skip(HOW_TO_GET_IT)
+    """The browser's path."""
+    return program("chromium", "chromium-browser", package="chromium")
 
 
 @pytest.fixture

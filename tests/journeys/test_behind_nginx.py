@@ -1,9 +1,7 @@
 """A guest, a lock and a page that follows along, through nginx with the configuration we ship."""
 
 import asyncio
-import os
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,18 +14,16 @@ from simulator.options import LockOptions
 from simulator.simulated_lock import SimulatedLock
 from tests.faults.processes import free_port
 from tests.house import BROWSER, QUICK_DOOR, House, Page, until
+from tests.programs import program
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
-
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed here")
 
 
 class Nginx:
     """nginx with the example configuration, on free ports and with a certificate of its own."""
 
-    def __init__(self, folder: Path, upstream: str) -> None:
+    def __init__(self, path: str, folder: Path, upstream: str) -> None:
+        self._path = path
         self.folder = folder
         self.url = f"https://127.0.0.1:{(port := free_port())}"
         authority = trustme.CA()
@@ -55,7 +51,7 @@ class Nginx:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Nginx"]:
         process = await asyncio.create_subprocess_exec(
-            str(NGINX),
+            self._path,
             "-p",
             str(self.folder),
             "-c",
@@ -90,12 +86,17 @@ class Nginx:
         return Page(await self.client.fetch(request, raise_error=False))
 
 
+@pytest.fixture(scope="session")
+def nginx_path() -> str:
+    return program("nginx", package="nginx-light")
+
+
 async def test_a_guest_opens_a_door_through_nginx(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    house: House, nginx_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     device = await house.device()
     key = await house.key(device)
-    proxy = Nginx(tmp_path, house.url.removeprefix("http://"))
+    proxy = Nginx(nginx_path, tmp_path, house.url.removeprefix("http://"))
     monkeypatch.setenv("SSL_CERT_FILE", str(proxy.trusted))  # the lock's idea of whom to trust
     options = LockOptions(times=QUICK_DOOR, telemetry_every_s=None)
     async with proxy.running() as nginx:

@@ -66,7 +66,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.settings",
         "server.wiring",
     },
-    "server.reference": {"handlers.base", "server.domain", "server.metrics", "server.settings"},
+    "server.reference": {
+        "handlers.error_answers",
+        "server.domain",
+        "server.metrics",
+        "server.settings",
+    },
     "server.shell": {
         "server.app",
         "server.services",
