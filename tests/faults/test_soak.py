@@ -13,7 +13,12 @@ from server.storage.mongo import Database
 from tests.faults.processes import IssuedKey, Nats, Site, Town
 from tests.faults.proxy import Proxy, in_front_of
 from tests.faults.soak.guests import Guests
-from tests.faults.soak.verdict import Verdict, all_has_come_to_rest, reach_verdict
+from tests.faults.soak.verdict import (
+    Verdict,
+    all_has_come_to_rest,
+    numbers_given_out,
+    reach_verdict,
+)
 from tests.faults.soak.weather import Weather
 from tests.house import Device, until
 
@@ -45,13 +50,14 @@ async def test_in_bad_weather_nothing_opens_late_twice_or_unasked_and_no_report_
         weather = Weather(nodes, nats, to_nodes, to_mongodb)
         taps = max(OPENS, int(OPENS_A_SECOND * soak_s))
         await asyncio.gather(guests.open(taps, soak_s), weather.blow(soak_s))
+        numbers = numbers_given_out(locks.journals)
 
         async def rests() -> bool:
-            return await all_has_come_to_rest(database, locks.journals, LOCKS)
+            return await all_has_come_to_rest(database, numbers)
 
         with suppress(TimeoutError):  # the verdict tells what did not
             await until(rests, REST_WITHIN_S)
-        verdict = await reach_verdict(database, locks.journals, guests.commands, keys)
+        verdict = await reach_verdict(database, locks.journals, numbers, guests.commands, keys)
     tell(record_property, weather, guests, verdict)
     assert not any(structs.asdict(verdict.faults).values())
     assert verdict.openings > OPENS / 3

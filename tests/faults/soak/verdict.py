@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +22,9 @@ _MAY_HAVE_OPENED = [
     CommandState.FAILED.value,
     CommandState.UNCONFIRMED.value,
 ]
+
+StoredReports: TypeAlias = Mapping[tuple[int, str], Counter[int]]
+"""How often each number of a lock's epoch is stored."""
 
 
 class Faults(Struct, frozen=True, kw_only=True):
@@ -46,15 +50,36 @@ class Verdict(Struct, frozen=True, kw_only=True):
     faults: Faults
 
 
+class Numbers(Struct, frozen=True):
+    """Up to which number a lock has numbered its reports."""
+
+    lock_id: int
+    epoch: str
+    last_seq: int
+
+
+def numbers_given_out(journals: Path) -> list[Numbers]:
+    """How far every lock has numbered its reports by now; they go on to make more."""
+    found: list[Numbers] = []
+    for folder in journals.glob("lock-*"):
+        first, *reports = flash.read_lines(folder / "reports.jsonl")
+        numbering = msgspec.json.decode(first, type=_Numbering)
+        last = [msgspec.json.decode(line, type=_Numbered).seq for line in reports[-1:]]
+        found.append(Numbers(_lock_id(folder), numbering.epoch, max([numbering.last_seq, *last])))
+    return found
+
+
 async def reach_verdict(
     database: Database,
     journals: Path,
+    numbers: Sequence[Numbers],
     taps: Mapping[str, IssuedKey],
     keys: Mapping[IssuedKey, int | None],
 ) -> Verdict:
     """Hold the locks' journals against the database, once everything has come to rest.
 
-    ``taps`` are the commands that guests asked for; ``keys`` says how often each may be used.
+    ``numbers`` are the reports that must be stored, ``taps`` the commands that guests asked
+    for; ``keys`` says how often each may be used.
     """
     openings = _openings(journals)
     times = Counter(opening.command_id for _, opening in openings)
@@ -72,8 +97,8 @@ async def reach_verdict(
         openings_without_a_claim=sum(
             not _was_claimed(opening, lock_id, commands, taps) for lock_id, opening in openings
         ),
-        reports_missing=sum(_missing(numbers, stored) for numbers in _numbers(journals)),
-        reports_stored_twice=sum(one.count - one.different for one in stored.values()),
+        reports_missing=sum(_missing(up_to, stored) for up_to in numbers),
+        reports_stored_twice=sum(count - 1 for seqs in stored.values() for count in seqs.values()),
         keys_with_a_wrong_count=sum(
             used[key.uuid] != may_have_opened.get(key.uuid, 0) for key in keys
         ),
@@ -84,34 +109,19 @@ async def reach_verdict(
     )
     return Verdict(
         openings=len(openings),
-        reports_stored=sum(counts.count for counts in stored.values()),
+        reports_stored=sum(seqs.total() for seqs in stored.values()),
         seconds_to_spare=round(min(to_spare_s), 3),
         faults=faults,
     )
 
 
-async def all_has_come_to_rest(database: Database, journals: Path, locks: int) -> bool:
-    """Whether every lock is online, every command has an outcome, and every report is stored."""
+async def all_has_come_to_rest(database: Database, numbers: Sequence[Numbers]) -> bool:
+    """Whether all locks are online, all commands have an outcome, and ``numbers`` are stored."""
     online = await database["locks"].count_documents({"connection.online": True})
-    if online < locks or await _commands_without_an_outcome(database):
+    if online < len(numbers) or await _commands_without_an_outcome(database):
         return False
     stored = await _stored_reports(database)
-    return not any(_missing(numbers, stored) for numbers in _numbers(journals))
-
-
-class Numbers(Struct, frozen=True):
-    """Up to which number a lock has numbered its reports."""
-
-    lock_id: int
-    epoch: str
-    last_seq: int
-
-
-class StoredReports(Struct, frozen=True):
-    """How many reports of one numbering are stored, and how many different ones."""
-
-    count: int
-    different: int
+    return not any(_missing(up_to, stored) for up_to in numbers)
 
 
 class _Numbering(Struct, rename="camel"):
@@ -130,16 +140,6 @@ def _openings(journals: Path) -> list[tuple[int, Opening]]:
         for folder in journals.glob("lock-*")
         for line in flash.read_lines(folder / "door.jsonl")
     ]
-
-
-def _numbers(journals: Path) -> list[Numbers]:
-    found: list[Numbers] = []
-    for folder in journals.glob("lock-*"):
-        first, *reports = flash.read_lines(folder / "reports.jsonl")
-        numbering = msgspec.json.decode(first, type=_Numbering)
-        last = [msgspec.json.decode(line, type=_Numbered).seq for line in reports[-1:]]
-        found.append(Numbers(_lock_id(folder), numbering.epoch, max([numbering.last_seq, *last])))
-    return found
 
 
 def _lock_id(folder: Path) -> int:
@@ -171,28 +171,18 @@ def _was_claimed(
     )
 
 
-def _missing(numbers: Numbers, stored: Mapping[tuple[int, str], StoredReports]) -> int:
+def _missing(up_to: Numbers, stored: StoredReports) -> int:
     """How many of a lock's reports are not stored: their numbers run from 1 without a gap."""
-    there = stored.get((numbers.lock_id, numbers.epoch))
-    return max(0, numbers.last_seq - (0 if there is None else there.different))
+    there = stored.get((up_to.lock_id, up_to.epoch), Counter())
+    return sum(seq not in there for seq in range(1, up_to.last_seq + 1))
 
 
-async def _stored_reports(database: Database) -> dict[tuple[int, str], StoredReports]:
-    each = {"lockId": "$lockId", "epoch": "$epoch"}
+async def _stored_reports(database: Database) -> StoredReports:
     pipeline: Sequence[Document] = [
-        {"$group": {"_id": {**each, "seq": "$seq"}, "count": {"$sum": 1}}},
-        {
-            "$group": {
-                "_id": {name: f"$_id.{name}" for name in each},
-                "count": {"$sum": "$count"},
-                "different": {"$sum": 1},
-            }
-        },
+        {"$group": {"_id": {"lockId": "$lockId", "epoch": "$epoch"}, "seqs": {"$push": "$seq"}}}
     ]
     return {
-        (group["_id"]["lockId"], group["_id"]["epoch"]): StoredReports(
-            group["count"], group["different"]
-        )
+        (group["_id"]["lockId"], group["_id"]["epoch"]): Counter(group["seqs"])
         async for group in database["reports"].aggregate(pipeline)
     }
 
