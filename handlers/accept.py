@@ -1,4 +1,4 @@
-"""What a caller prefers: a page or JSON, and in which languages (RFC 9110, section 12.5)."""
+"""What a caller prefers: a page or JSON, which languages, gzip (RFC 9110, section 12.5)."""
 
 
 def prefers_html(accept: str) -> bool:
@@ -12,6 +12,11 @@ def prefers(accept: str, media_type: str) -> bool:
     return asked > 0 and asked >= _quality(accept, "application/json")
 
 
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether the caller reads gzip."""
+    return _quality(accept_encoding, "gzip") > 0
+
+
 def languages(accept_language: str) -> list[str]:
     """The language tags of ``Accept-Language``, the most wanted first."""
     weighed = [
@@ -21,9 +26,9 @@ def languages(accept_language: str) -> list[str]:
     return [tag for _, tag in wanted]
 
 
-def _quality(accept: str, media_type: str) -> float:
+def _quality(accept: str, wanted: str) -> float:
     for offer in accept.split(","):
-        if offer.partition(";")[0].strip().lower() == media_type:
+        if offer.partition(";")[0].strip().lower() == wanted:
             return _weight(offer)
     return 0.0
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 
-from handlers.accept import languages, prefers_html
+from handlers.accept import languages, prefers_html, takes_gzip
 from handlers.base import SECURITY_HEADERS, BaseHandler
+from handlers.compression import compressed
 from handlers.error_answers import error_body
 from handlers.languages import Language, language_for
 from handlers.views.brand_view import BrandView
@@ -27,13 +28,23 @@ class PageHandler(BaseHandler):
         now_ms = int(clock.now().timestamp() * 1000)  # from it the script tells how old a tap is
         return super().get_template_namespace() | {"brand": self.brand, "now_ms": now_ms}
 
+    compresses: ClassVar[bool] = True
+    """Whether its pages go in gzip: never, where they hold a secret beside words of the address,
+    for their length would tell one from the other (decision 0038)."""
+
     def render(self, template_name: str, **kwargs: Any) -> "asyncio.Future[None]":
         """Answer with a page; the style of its brand is let into the policy."""
         if self.brand is not None and self.brand.style_source is not None:
             policy = SECURITY_HEADERS["Content-Security-Policy"]
             own = f"style-src 'self' {self.brand.style_source}"
             self.set_header("Content-Security-Policy", policy.replace("style-src 'self'", own))
-        return super().render(template_name, **kwargs)
+        page = self.render_string(template_name, **kwargs)
+        if self.compresses:
+            self.add_header("Vary", "Accept-Encoding")
+            if takes_gzip(self.request.headers.get("Accept-Encoding", "")):
+                self.set_header("Content-Encoding", "gzip")
+                page = compressed(page)
+        return self.finish(page)
 
     def get_user_locale(self) -> Language:
         """What the templates know as ``locale``."""

@@ -52,6 +52,8 @@ class DashboardHandler(PageHandler):
     with the token of the session that its page was made for, and never from another site.
     """
 
+    compresses = False  # a page holds its session's form token, and repeats what was searched for
+
     here: ClassVar[str] = ""
     """Which entry of the navigation is this page's."""
 
