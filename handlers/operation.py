@@ -7,6 +7,7 @@ comes in, and the published contract is made from it.
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from enum import Enum
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from handlers.parameters import positive
+from handlers.traced import traced
 from server.domain.errors import LatchkeyError
 
 Method = Callable[..., Coroutine[Any, Any, None]]
@@ -113,6 +115,8 @@ def operation(
             if parameter.annotation is int
         ]
 
+        acts = method.__name__ != "get"
+
         @functools.wraps(method)
         async def decode_and_call(handler: Any, **path: str) -> None:
             arguments: dict[str, Any] = dict(path)
@@ -125,7 +129,8 @@ def operation(
             if declared.form is not None:
                 arguments["form"] = handler.decode_form(declared.form)
             try:
-                await method(handler, **arguments)
+                with traced(handler) if acts else nullcontext():
+                    await method(handler, **arguments)
             except LatchkeyError as error:
                 if declared.access is Access.GUEST:
                     await handler.refuse(error)

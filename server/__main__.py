@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from server import logs, service_manager, shell, upkeep
+from server import logs, service_manager, shell, tracing, upkeep
 from server.app import make_app, open_services
 from server.domain.errors import LatchkeyError
 from server.environment import read_settings
 from server.listening import LimitedServer, allow_files_for, listen
 from server.reference import reference
+from server.services.nodes import process_name
 from server.settings import Settings
 from server.storage.data_folder import MongodbUnavailable
 from server.storage.embedded_mongodb import embedded_mongodb
@@ -54,6 +55,11 @@ async def _mongodb(settings: Settings) -> AsyncIterator[str]:
 
 
 async def _serve(settings: Settings, _options: argparse.Namespace) -> None:
+    with tracing.sent_as_the_environment_says(process_name(settings.node_name, settings.port)):
+        await _run_node(settings)
+
+
+async def _run_node(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for stopping in (signal.SIGTERM, signal.SIGINT):

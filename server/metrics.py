@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.exposition import generate_latest
 
 from server import __version__
-from server.domain.commands import SHOWN_AS_FINAL, CommandState, OpenCommand
+from server.domain.commands import SHOWN_AS_FINAL, CommandState, OpenCommand, last_stage
 from server.domain.locks import OfflineReason
 from server.domain.webhooks import DeliveryState
 from server.services.health import Health, PartHealth
@@ -208,7 +208,7 @@ class PrometheusMetrics:
 
     def command_stepped(self, command: OpenCommand) -> None:
         began = command.requested_at
-        before, now = [began, *(step.at for step in command.history)][-2:]
+        before, now = last_stage(command)
         if (stage := self._stages.get(command.state)) is not None:
             stage.observe((now - before).total_seconds())
         if (outcome := self._commands.get(command.state)) is not None:

@@ -57,6 +57,8 @@ def test_every_setting_that_the_files_name_exists():
 
 # The packages
 
+locked = pytest.mark.parametrize("named", ["requirements", "requirements-tracing"])
+
 
 def pins(name: str) -> dict[str, str]:
     """The version of each package that a file of requirements names."""
@@ -66,16 +68,19 @@ def pins(name: str) -> dict[str, str]:
     return {canonicalize_name(package): version for package, version in found}
 
 
-def test_the_lock_file_has_the_versions_of_the_constraints_and_a_hash_for_each():
-    locked, constrained = pins("requirements.lock"), pins("constraints.txt")
+@locked
+def test_a_lock_file_has_the_versions_of_the_constraints_and_a_hash_for_each(named: str):
+    lock = f"{named}.lock"
+    locked, constrained = pins(lock), pins("constraints.txt")
     assert locked.items() <= constrained.items(), "its first lines say how it is made"
-    entries = re.split(r"^(?=[a-z])", (ROOT / "requirements.lock").read_text(), flags=re.M)[1:]
+    entries = re.split(r"^(?=[a-z])", (ROOT / lock).read_text(), flags=re.M)[1:]
     assert len(entries) == len(locked)
     assert all("--hash=sha256:" in entry for entry in entries)
 
 
-def test_the_lock_file_has_all_that_the_requirements_pull_in_and_nothing_else():
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+@locked
+def test_a_lock_file_has_all_that_its_requirements_pull_in_and_nothing_else(named: str):
+    lines = (ROOT / f"{named}.txt").read_text().splitlines()
     waiting = [Requirement(line) for line in lines if line and not line.startswith("#")]
     wanted: set[str] = set()
     while waiting:
@@ -91,7 +96,7 @@ def test_the_lock_file_has_all_that_the_requirements_pull_in_and_nothing_else():
             if below.marker is None or any(below.marker.evaluate({"extra": e}) for e in extras):
                 below.marker = None
                 waiting.append(below)
-    assert set(pins("requirements.lock")) == wanted, "its first lines say how it is made"
+    assert set(pins(f"{named}.lock")) == wanted, "its first lines say how it is made"
 
 
 # The image

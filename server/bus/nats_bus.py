@@ -8,7 +8,7 @@ from typing import Never
 import msgspec
 import structlog
 
-from server import clock
+from server import clock, tracing
 from server.bus.base import Changes, CommandNews, HeldLock, LookAt, Record
 from server.bus.local_bus import LocalBus
 from server.bus.messages import Answer, KeyRequest, LockNews, OpenRequest, Request
@@ -86,8 +86,8 @@ class NatsBus:
         """
         await self._local.serve_lock(lock_id, held)
 
-        def take(message: bytes, answer_to: str) -> None:
-            self._take_request(lock_id, message, answer_to)
+        def take(message: bytes, answer_to: str, carried: str | None) -> None:
+            self._take_request(lock_id, message, answer_to, carried)
 
         await self._link.listen(self._subject_of(lock_id), take)
 
@@ -129,31 +129,37 @@ class NatsBus:
             await self._ask(lock_id, request)
 
     async def _ask(self, lock_id: int, request: Request) -> None:
-        try:
-            answer = await self._link.request(
-                self._subject_of(lock_id), _encode(request), _ANSWER_WITHIN_S
-            )
-        except NobodyListens as error:
-            raise LockOffline from error
-        except (LinkDown, NoAnswer) as error:
-            raise LockUnreachable from error
-        try:
-            error = _read_answer(answer).error
-        except msgspec.DecodeError as not_understood:
-            raise LockUnreachable from not_understood  # it may have been done all the same
-        if error is not None:
-            _raise(error)
+        with tracing.asking("ask the lock's node", "nats", lock=lock_id):
+            try:
+                answer = await self._link.request(
+                    self._subject_of(lock_id), _encode(request), _ANSWER_WITHIN_S
+                )
+            except NobodyListens as error:
+                raise LockOffline from error
+            except (LinkDown, NoAnswer) as error:
+                raise LockUnreachable from error
+            try:
+                error = _read_answer(answer).error
+            except msgspec.DecodeError as not_understood:
+                raise LockUnreachable from not_understood  # it may have been done all the same
+            if error is not None:
+                _raise(error)
 
-    def _take_request(self, lock_id: int, message: bytes, answer_to: str) -> None:
+    def _take_request(
+        self, lock_id: int, message: bytes, answer_to: str, carried: str | None
+    ) -> None:
         if self._tasks is None or self._in_hand >= _MOST_IN_HAND:
             log.warning("requests_not_answered", lock=lock_id)
             return
         self._in_hand += 1
-        self._tasks.create_task(self._answer(lock_id, message, answer_to))
+        self._tasks.create_task(self._answer(lock_id, message, answer_to, carried))
 
-    async def _answer(self, lock_id: int, message: bytes, answer_to: str) -> None:
+    async def _answer(
+        self, lock_id: int, message: bytes, answer_to: str, carried: str | None
+    ) -> None:
         try:
-            await self._do(lock_id, _read_request(message))
+            with tracing.entered("act for another node", carried, lock=lock_id):
+                await self._do(lock_id, _read_request(message))
             answer = Answer()
         except LockOffline:
             return  # only the node that has the lock answers, and this one has it no longer
@@ -205,13 +211,13 @@ class NatsBus:
         """Call ``look_at`` with each lock that any node says has changed."""
         self._local.on_lock_changed(look_at)
 
-    def _take_command_news(self, message: bytes, _answer_to: str) -> None:
+    def _take_command_news(self, message: bytes, *_: object) -> None:
         try:
             self._local.announce(_read_command_news(message))
         except msgspec.DecodeError:
             log.info("news_not_understood")  # the store tells the same, a little later
 
-    def _take_lock_news(self, message: bytes, _answer_to: str) -> None:
+    def _take_lock_news(self, message: bytes, *_: object) -> None:
         try:
             self._local.lock_changed(_read_lock_news(message).lock_id)
         except msgspec.DecodeError:

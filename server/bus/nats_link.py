@@ -10,6 +10,7 @@ import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from server import tracing
 from server.bus.nats_client import NatsClient
 
 log = structlog.get_logger(__name__)
@@ -24,8 +25,12 @@ _MOST_UNSENT = 1_000
 _MOST_UNREAD = 1_000
 _MOST_UNREAD_BYTES = 1024 * 1024
 
-Take = Callable[[bytes, str], None]
-"""Takes a message, and the subject on which its answer is awaited (empty where none is)."""
+_TRACE = "traceparent"
+"""The header that says which trace a request is part of, in W3C's words."""
+
+Take = Callable[[bytes, str, str | None], None]
+"""Takes a message, the subject on which its answer is awaited (empty where none is), and the
+place in a trace that it carries."""
 
 _FAILURES = (nats.errors.Error, OSError, TimeoutError)
 
@@ -136,6 +141,8 @@ class NatsLink:
     async def request(self, subject: str, message: bytes, within_s: float) -> bytes:
         """Send a message to the one who listens, and wait for the answer.
 
+        It carries the place in its trace of the task that sends it.
+
         Raises:
             LinkDown, NobodyListens: nothing was sent.
             NoAnswer: it is not known whether it arrived.
@@ -143,9 +150,12 @@ class NatsLink:
         client = self._client
         if client is None or not client.is_connected:
             raise LinkDown
+        carried = tracing.carried()
+        headers = None if carried is None else {_TRACE: carried}
         try:
             async with asyncio.timeout(within_s):
-                return (await client.request(subject, message, timeout=within_s)).data
+                answer = await client.request(subject, message, within_s, headers=headers)
+                return answer.data
         except nats.errors.NoRespondersError as error:
             raise NobodyListens from error
         except _FAILURES as error:
@@ -235,7 +245,7 @@ class NatsLink:
             return
 
         async def taken(message: Msg) -> None:
-            take(message.data, message.reply)
+            take(message.data, message.reply, (message.headers or {}).get(_TRACE))
 
         self._subscriptions[subject] = await client.subscribe(
             subject,

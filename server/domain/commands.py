@@ -95,7 +95,8 @@ class OpenCommand(Struct, frozen=True, kw_only=True, rename="camel"):
     lock directly. ``offline`` is whether the lock was offline at the tap.
     ``session_id`` names the session that took the command in hand: from then on
     nobody but that session can say that it was never sent. ``use_number`` counts the uses
-    of the key up to this one, which ``user_id`` took, where the key asks who that is.
+    of the key up to this one, which ``user_id`` took, where the key asks who that is. ``trace``
+    is the place in the trace of its tap, where openings are traced.
     """
 
     id: str
@@ -111,6 +112,7 @@ class OpenCommand(Struct, frozen=True, kw_only=True, rename="camel"):
     session_id: str | None = None
     user_id: str | None = None
     use_number: int | None = None
+    trace: str | None = None
     history: list[Step] = []
 
     @property
@@ -142,6 +144,12 @@ def advance(
     )
 
 
+def last_stage(command: OpenCommand) -> tuple[datetime, datetime]:
+    """From when until when the command was on its way to the state it is in."""
+    before, now = [command.requested_at, *(step.at for step in command.history)][-2:]
+    return before, now
+
+
 def new_attempt() -> str:
     """A random token that marks one tap, however often its request is repeated."""
     return secrets.token_urlsafe(16)
@@ -161,7 +169,9 @@ def digest_id(*parts: str) -> str:
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]
 
 
-def command_of(key: TempKey, claim: Claim, use_number: int | None = None) -> OpenCommand:
+def command_of(
+    key: TempKey, claim: Claim, use_number: int | None = None, trace: str | None = None
+) -> OpenCommand:
     """The command that a claim on a key stands for, as it is before anything is done with it."""
     return OpenCommand(
         id=claim.command_id,
@@ -173,5 +183,6 @@ def command_of(key: TempKey, claim: Claim, use_number: int | None = None) -> Ope
         door_id=claim.door_id,
         user_id=claim.user_id,
         use_number=use_number,
+        trace=trace,
         history=[Step(state=CommandState.QUEUED, at=claim.at)],
     )

@@ -38,9 +38,14 @@ def this_process(name: str | None, port: int, bus: str) -> Node:
     Without a ``name`` it has that of its host, and the ``port`` it listens on (0: any).
     """
     node_id = new_id()
-    if name is None:
-        name = f"{socket.gethostname()}:{port}" if port else node_id
-    return Node(id=node_id, name=name, bus=bus)
+    if name is None and not port:
+        name = node_id
+    return Node(id=node_id, name=process_name(name, port), bus=bus)
+
+
+def process_name(name: str | None, port: int) -> str:
+    """What a process is called that listens on ``port``: ``name``, or after its host."""
+    return f"{socket.gethostname()}:{port}" if name is None else name
 
 
 class Nodes:

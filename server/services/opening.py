@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from structlog.contextvars import bind_contextvars
 
-from server import clock
+from server import clock, tracing
 from server.bus.base import Bus
 from server.domain.commands import OpenCommand, command_id, command_of, new_attempt
 from server.domain.errors import (
@@ -160,10 +160,11 @@ class Opening:
         check_key(key, now)
         check_schedule(key, zone, now)
         began = time.monotonic()
-        claimed = await self._keys.claim_use(key.uuid, wanted)
+        with tracing.asking("claim a use", "mongodb", command=wanted.command_id, lock=door.lock_id):
+            claimed = await self._keys.claim_use(key.uuid, wanted)
         self._metrics.use_claimed(time.monotonic() - began)
         return _taken(
-            command_of(key, claimed.claim, claimed.use_number),
+            command_of(key, claimed.claim, claimed.use_number, tracing.carried()),
             is_new=claimed.use_number is not None,
         )
 

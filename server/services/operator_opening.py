@@ -5,7 +5,7 @@ from datetime import timedelta
 from msgspec import Struct
 from structlog.contextvars import bind_contextvars
 
-from server import clock
+from server import clock, tracing
 from server.domain import lock_changes
 from server.domain.commands import CommandState, OpenCommand, RefusalReason, Step, digest_id
 from server.domain.errors import CommandNotFound, LockBusy, LockOffline, LockUnreachable
@@ -80,6 +80,7 @@ class OperatorOpening:
             lock_id=lock.id,
             requested_at=now,
             expires_at=now + self._command_life,
+            trace=tracing.carried(),
             history=[Step(state=CommandState.QUEUED, at=now)],
         )
         # Where another request with this id is doing the same, it is one command all the same.

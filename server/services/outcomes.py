@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from server import clock
+from server import clock, tracing
 from server.bus.base import Bus, CommandNews
 from server.domain.commands import (
     ANSWER_GRACE,
@@ -16,6 +16,7 @@ from server.domain.commands import (
     OpenCommand,
     advance,
     command_of,
+    last_stage,
 )
 from server.domain.errors import CommandNotFound, StorageUnavailable
 from server.domain.temp_keys import Claim, TempKey
@@ -151,6 +152,7 @@ class Outcomes:
     async def _after_step(self, command: OpenCommand) -> None:
         self._bus.announce(CommandNews(command_id=command.id, state=command.state))
         self._metrics.command_stepped(command)
+        _trace(command)
         if command.state in USE_GIVEN_BACK and command.temp_key_uuid is not None:
             await self._keys.give_use_back(command.temp_key_uuid, command.id)
         if command.state in SHOWN_AS_FINAL:
@@ -173,11 +175,27 @@ class Outcomes:
             await self._keys.settle_claim(key.uuid, claim.command_id)
 
 
+def _trace(command: OpenCommand) -> None:
+    """Note the step that a command has just taken, whoever took it, in the trace of its tap."""
+    tracing.passed(
+        f"until {command.state}",
+        command.trace,
+        *last_stage(command),
+        command=command.id,
+        lock=command.lock_id,
+        session=command.session_id,
+        state=command.state,
+        reason=command.reason,
+    )
+
+
 def _log(command: OpenCommand) -> None:
     """Write the one line that sums a command up; its steps are in its history."""
     took = clock.now() - command.requested_at
+    of_trace = {} if command.trace is None else {"trace": tracing.trace_id(command.trace)}
     log.info(
         "command",
+        **of_trace,
         command=command.id,
         lock=command.lock_id,
         session=command.session_id,

@@ -24,6 +24,7 @@ from tests.faults.processes import Nats, Site, Town
 from tests.house import BROWSER, Device, Page, command_id_of
 from tests.journeys.bare_lock import BareLock
 from tests.receiver import Received, Receiver
+from tests.traces import Collector
 
 FORM = "application/x-www-form-urlencoded"
 SETTINGS = {
@@ -31,11 +32,24 @@ SETTINGS = {
     for name in ("JWT_SECRET", "SESSION_SECRET", "PIN_SECRET", "WEBHOOK_SECRET", "METRICS_TOKEN")
 }
 NATS_PASSWORD = "canary-password-of-nats"
+OTLP_TOKEN = "canary-token-of-the-collector"
 
 
 @pytest.fixture
-def site(site: Site, nats: Nats) -> Site:
-    """A server with a secret in every setting that takes one; it logs JSON."""
+def collector(io_loop: IOLoop) -> Iterator[Collector]:
+    async def start() -> Collector:
+        return Collector()
+
+    collector = io_loop.run_sync(start)
+    yield collector
+    io_loop.run_sync(collector.close)
+
+
+@pytest.fixture
+def site(site: Site, nats: Nats, collector: Collector) -> Site:
+    """A server with a secret in every setting that takes one; it logs JSON, and is traced."""
+    site.server.variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
+    site.server.variables["OTEL_EXPORTER_OTLP_HEADERS"] = f"Authorization={OTLP_TOKEN}"
     site.server.variables.update(SETTINGS)
     site.server.variables["LATCHKEY_WEBHOOK_LOOPBACK"] = "true"
     site.server.variables["LATCHKEY_WEBHOOK_RETRIES_S"] = "0.1,600"
@@ -61,7 +75,8 @@ async def eavesdropping(on: Nats) -> AsyncIterator[list[str]]:
     heard: list[str] = []
 
     async def hear(message: Msg) -> None:
-        heard.append(f"{message.subject} {message.reply} {message.data.decode(errors='replace')}")
+        words = message.data.decode(errors="replace")
+        heard.append(f"{message.subject} {message.reply} {message.headers} {words}")
 
     await client.subscribe(">", cb=hear)
     await client.flush()
@@ -211,8 +226,8 @@ def shows(text: str, secret: str) -> bool:
     return secret.lower() in text.lower()
 
 
-async def test_no_log_metric_message_or_refusal_shows_any_secret(
-    town: Town, nats: Nats, database: Database, receiver: Receiver
+async def test_no_log_metric_span_message_or_refusal_shows_any_secret(
+    town: Town, nats: Nats, database: Database, receiver: Receiver, collector: Collector
 ) -> None:
     here, there = await town.here.locks(), await town.there.locks()
     await asyncio.gather(here.start(town.here.url), there.start(town.there.url))
@@ -243,7 +258,9 @@ async def test_no_log_metric_message_or_refusal_shows_any_secret(
     refusals = [page.response.body.decode() for story in stories for page in story.refusals]
     places = {"json log": logs[0], "pretty log": logs[1], "metrics": "\n".join(metrics)}
     places |= {"nats": "\n".join(heard), "refusals": "\n".join(refusals)}
+    places["spans"] = collector.words.decode(errors="replace")
     secrets = [("password of NATS", NATS_PASSWORD), *SETTINGS.items()]
+    secrets.append(("token of the collector", OTLP_TOKEN))
     secrets += [pair for story in stories for pair in story.secrets.items()]
     shown = [
         (name, what) for name, text in places.items() for what, it in secrets if shows(text, it)
@@ -255,6 +272,8 @@ async def test_no_log_metric_message_or_refusal_shows_any_secret(
         for event in ("request_broke", "session", "command", "Traceback"):
             assert event in log, event
     assert all("latchkey_commands_total" in text for text in metrics)
-    for subject in (".v1.lock.", ".v1.news.commands "):
+    for subject in (".v1.lock.", ".v1.news.commands ", "traceparent"):
         assert subject in places["nats"], subject
+    names = {span.name for span in collector.spans}
+    assert names >= {"POST OpenDoor", "claim a use", "act for another node", "until opened"}
     assert {page.status for story in stories for page in story.refusals} >= {400, 401, 404, 500}

@@ -22,6 +22,7 @@ from server.storage.mongo import Database
 from tests.house import House, command_id_of, until
 from tests.journeys.bare_lock import BareLock
 from tests.journeys.stream import following
+from tests.traces import context_of, traced
 
 
 class Town(NamedTuple):
@@ -222,3 +223,38 @@ async def test_a_key_for_a_lock_is_written_from_any_node(town: Town):
         await town.here.services.lock_commands.write_key(town.here.operator, device.lock_id, wanted)
         frame = await connection.hear("key")
     assert (frame["action"], frame["keyUuid"]) == ("write", "card")
+
+
+# Traces
+
+
+async def test_an_opening_is_one_trace_from_the_tap_to_the_bolt_over_both_nodes(town: Town):
+    with traced() as seen:
+        lock = await town.there.lock()
+        async with lock.connected():
+            tapped = await town.here.tap_open(await town.here.key(lock))
+            opened = await seen.until("until opened")
+    tap = "POST OpenDoor"
+    trace_id = context_of(opened).trace_id
+    of_trace = [span for span in seen.spans if context_of(span).trace_id == trace_id]
+    assert sorted(seen.path(span) for span in of_trace) == [
+        [tap],
+        [tap, "ask the lock's node"],
+        [tap, "ask the lock's node", "act for another node"],
+        [tap, "claim a use"],
+        [tap, "until accepted"],
+        [tap, "until opened"],
+        [tap, "until sent"],
+    ]
+    assert opened.attributes is not None
+    assert opened.attributes["latchkey.command"] == command_id_of(tapped)
+
+
+async def test_a_command_that_waited_for_its_lock_is_in_the_trace_of_its_tap(town: Town):
+    with traced() as seen:
+        lock = await town.there.lock()
+        tapped = await town.here.tap_open(await town.here.key(lock))
+        async with lock.connected():
+            await town.here.until_state(command_id_of(tapped), "opened")
+            opened = await seen.until("until opened")
+    assert seen.path(opened) == ["POST OpenDoor", "until opened"]

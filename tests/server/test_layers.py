@@ -17,13 +17,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The layers
     "server.domain": {"server.domain"},
     "server.storage": {"server.storage", "server.domain", "server.child_process"},
-    "server.bus": {"server.bus", "server.domain", "server.clock", "server.child_process"},
+    "server.bus": {
+        "server.bus",
+        "server.domain",
+        "server.clock",
+        "server.child_process",
+        "server.tracing",
+    },
     "server.services": {
         "server.services",
         "server.storage",
         "server.bus",
         "server.domain",
         "server.clock",
+        "server.tracing",
         "server.__version__",
     },
     "handlers": {
@@ -31,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.services",
         "server.domain",
         "server.clock",
+        "server.tracing",
         "server.__version__",
     },
     # What stands beside them
@@ -41,10 +49,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.fetching": set(),
     "server.logs": set(),
     "server.metrics": {"server.services", "server.domain", "server.__version__"},
+    "server.opentelemetry_tracer": {
+        "server.tracing",
+        "server.domain",
+        "server.logs",
+        "server.__version__",
+    },
     "server.service_manager": set(),
     "server.environment": {"server.settings", "server.domain"},
     "server.settings": {"server.domain"},
     "server.tls": {"server.environment"},
+    "server.tracing": {"server.opentelemetry_tracer"},
     "server.webhook_client": {"server.domain", "server.__version__"},
     # Where they are put together
     "server.wiring": {
@@ -99,6 +114,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.logs",
         "server.settings",
         "server.tls",
+        "server.tracing",
         "server.upkeep",
     },
     # The lock's side of the wire knows the protocol, and nothing else of the server
@@ -129,6 +145,7 @@ ONLY_IN: dict[str, set[str]] = {
     "websockets": {"simulator"},
     "nats": {"server.bus"},
     "prometheus_client": {"server.metrics"},
+    "opentelemetry": {"server.opentelemetry_tracer"},
 }
 """Packages that are kept in one place, so that they can be replaced there."""
 

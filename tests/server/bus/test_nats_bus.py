@@ -15,7 +15,7 @@ async def test_an_answer_that_nobody_understands_leaves_the_lock_unreachable(
     async with two_nodes("nats", nats_server) as nodes, linked(nats_server.url) as stranger:
         assert await stranger.until_up(WITHIN_S)
 
-        def take(_message: bytes, answer_to: str) -> None:
+        def take(_message: bytes, answer_to: str, _carried: str | None) -> None:
             stranger.publish(answer_to, answer)
 
         await stranger.listen("test.v1.lock.17", take)

@@ -59,7 +59,7 @@ async def test_a_listener_that_does_not_answer_is_not_waited_for_any_longer(
     async with linked(nats_server.url) as link, linked(nats_server.url) as other:
         await link.until_up(WITHIN_S)
         await other.until_up(WITHIN_S)
-        await other.listen("silent", lambda _message, _answer_to: None)
+        await other.listen("silent", lambda *_: None)
         with pytest.raises(NoAnswer):
             await link.request("silent", b"", 0.2)
 
@@ -74,7 +74,7 @@ async def test_after_an_outage_listeners_hear_again_and_nothing_that_was_said_me
     heard: asyncio.Queue[bytes] = asyncio.Queue()
     url = f"nats://127.0.0.1:{nats.port}"
     async with linked(url) as link, linked(url) as other:
-        await other.listen("news", lambda message, _answer_to: heard.put_nowait(message))
+        await other.listen("news", lambda message, *_: heard.put_nowait(message))
         await link.until_up(WITHIN_S)
         await other.until_up(WITHIN_S)
         os.kill(nats.pid, signal.SIGKILL)
