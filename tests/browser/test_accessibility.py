@@ -4,7 +4,7 @@ import pytest
 
 from simulator.options import LockOptions
 from tests.browser.axe import problems
-from tests.browser.conftest import Phone
+from tests.browser.phone import Phone
 from tests.house import House
 
 

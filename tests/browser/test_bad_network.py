@@ -9,7 +9,7 @@ from msgspec import structs
 from playwright.async_api import Error, Route
 
 from server.settings import Settings
-from tests.browser.conftest import Phone
+from tests.browser.phone import Phone
 from tests.faults.proxy import Proxy, in_front_of
 from tests.house import House, until
 

@@ -9,7 +9,7 @@ from tornado.ioloop import IOLoop
 
 from server import clock
 from tests.browser.axe import problems
-from tests.browser.conftest import Phone
+from tests.browser.phone import Phone
 from tests.house import House
 
 

@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Page
 
 from tests.browser.axe import problems
-from tests.browser.conftest import Phone
 from tests.browser.guest_pages import guest_pages
+from tests.browser.phone import Phone
 from tests.house import House
 
 GALLERIES = {"guest": guest_pages}

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Request
 
 from server.domain.temp_keys import NewDoor
-from tests.browser.conftest import Phone
+from tests.browser.phone import Phone
 from tests.house import House, until
 from tests.journeys.bare_lock import BareLock
 

@@ -7,7 +7,7 @@ import pytest
 from server import clock
 from server.domain.commands import new_attempt
 from simulator.options import LockOptions
-from tests.browser.conftest import Phone
+from tests.browser.phone import Phone
 from tests.house import House
 from tests.journeys.bare_lock import BareLock
 

@@ -279,20 +279,16 @@ class Site(People):
         self._locks: list[Locks] = []
 
     @classmethod
-    async def build(
-        cls, folder: Path, provisioning: Provisioning, variables: Mapping[str, str]
-    ) -> "Site":
-        """Set an organisation up; its server is not started yet."""
+    async def build(cls, folder: Path, provisioning: Provisioning, server: Server) -> "Site":
+        """Set an organisation up, on a server that may not be started yet."""
         organization = await provisioning.create_organization("Test site")
         api_key = await provisioning.issue_api_key(organization.id)
-        server = Server(folder / "server.log", variables)
         return cls(server, folder, provisioning, organization.id, api_key)
 
-    def neighbour(self, variables: Mapping[str, str]) -> "Site":
-        """The same organisation on another server, which is not started yet."""
+    def neighbour(self, server: Server) -> "Site":
+        """The same organisation on another server."""
         folder = self._folder / "neighbour"
         folder.mkdir()
-        server = Server(folder / "server.log", variables)
         return Site(server, folder, self._provisioning, self._org_id, self.api_key)
 
     @property
@@ -301,9 +297,14 @@ class Site(People):
 
     async def close(self) -> None:
         """End every process."""
+        await self.clear()
+        await self.server.kill()
+
+    async def clear(self) -> None:
+        """Switch the locks off, and ask nothing more; the server runs on."""
         self.leave()
-        for process in (*self._locks, self.server):
-            await process.kill()
+        for locks in self._locks:
+            await locks.kill()
 
     async def locks(self, count: int = 1) -> Locks:
         """Some locks, switched off, in one process."""

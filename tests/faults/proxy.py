@@ -27,6 +27,10 @@ class Way:
         """Whether what comes is thrown away."""
         self.sprung = asyncio.Event()
         """Set once the pattern of ``stall_at`` has come."""
+        self.repeated = b""
+        """What ``repeat`` has passed on, as often as it did."""
+        self._to_repeat: tuple[bytes, int] | None = None
+        self._pushed_in = b""
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._trap: bytes | None = None
@@ -45,8 +49,16 @@ class Way:
         self._trap = None
         self._flowing.set()
 
-    async def passes(self, piece: bytes) -> bool:
-        """Wait until a piece may go on; False where it is thrown away."""
+    def repeat(self, pattern: bytes, times: int) -> None:
+        """Pass the first piece that contains ``pattern`` on so many times."""
+        self._to_repeat = pattern, times
+
+    def push_in(self, piece: bytes) -> None:
+        """Pass this on as well, in front of what comes next."""
+        self._pushed_in = piece
+
+    async def pass_on(self, piece: bytes) -> bytes:
+        """Wait until a piece may go on; what becomes of it, which is nothing where it is lost."""
         if self._trap is not None and self._trap in piece:
             self._trap = None
             self.stall()
@@ -54,7 +66,12 @@ class Way:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         await self._flowing.wait()
-        return not self.dropping
+        if self._to_repeat is not None and self._to_repeat[0] in piece:
+            _, times = self._to_repeat
+            self._to_repeat = None
+            piece = self.repeated = piece * times
+        piece, self._pushed_in = self._pushed_in + piece, b""
+        return b"" if self.dropping else piece
 
 
 class Proxy:
@@ -135,9 +152,8 @@ class Proxy:
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
     with suppress(OSError):
         while piece := await reader.read(_CHUNK):
-            if await way.passes(piece):
-                writer.write(piece)
-                await writer.drain()
+            writer.write(await way.pass_on(piece))
+            await writer.drain()
 
 
 @asynccontextmanager

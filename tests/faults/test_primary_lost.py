@@ -10,13 +10,10 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
-from server.services.provisioning import Provisioning
 from server.storage import migrations, mongo
 from server.storage.embedded_replica_set import EmbeddedReplicaSet, embedded_replica_set
-from server.storage.event_store import EventStore
-from server.storage.lock_store import LockStore
-from server.storage.organization_store import OrganizationStore
-from tests.faults.processes import IssuedKey, Locks, Nats, Site, Town, freeze
+from tests.faults.conftest import on_mongodb, provisioning_in
+from tests.faults.processes import IssuedKey, Locks, Nats, Server, Site, Town, freeze
 from tests.house import Device, command_id_of, until
 from tests.journeys.bare_lock import BareLock
 
@@ -37,20 +34,17 @@ def town(
 ) -> Iterator[Town]:
     client = mongo.connect(replica_set.uri, timeout_s=20)
     database = client[DATABASE]
-    provisioning = Provisioning(
-        OrganizationStore(database), LockStore(database), EventStore(database)
-    )
     variables = {
-        "LATCHKEY_MONGODB_URI": replica_set.uri,
-        "LATCHKEY_MONGODB_DATABASE": DATABASE,
+        **on_mongodb(replica_set.uri, DATABASE),
         "LATCHKEY_NATS_URL": f"nats://127.0.0.1:{nats.port}",
         "LATCHKEY_OFFLINE_AFTER_S": "60",
     }
 
     async def build() -> Town:
         await migrations.prepare(database)
-        here = await Site.build(tmp_path, provisioning, variables)
-        town = Town(here, here.neighbour(variables))
+        servers = [Server(tmp_path / f"{it}.log", variables) for it in ("here", "there")]
+        here = await Site.build(tmp_path, provisioning_in(database), servers[0])
+        town = Town(here, here.neighbour(servers[1]))
         await town.start()
         return town
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from server.domain.commands import new_attempt
 from server.domain.secrets import new_api_key, new_device_token, new_uuid
 from server.domain.times import wire_time
 from server.storage.mongo import Database
-from tests.faults.processes import Nats, Site, Town
+from tests.faults.processes import Nats, Server, Site, Town
 from tests.house import BROWSER, Device, Page, command_id_of
 from tests.journeys.bare_lock import BareLock
 from tests.receiver import Received, Receiver
@@ -59,9 +60,10 @@ def site(site: Site, nats: Nats, collector: Collector) -> Site:
 
 
 @pytest.fixture
-def town(io_loop: IOLoop, site: Site) -> Iterator[Town]:
+def town(io_loop: IOLoop, site: Site, tmp_path: Path) -> Iterator[Town]:
     """Two such nodes; the second one logs for people."""
-    there = site.neighbour({**site.server.variables, "LATCHKEY_LOG_FORMAT": "pretty"})
+    variables = {**site.server.variables, "LATCHKEY_LOG_FORMAT": "pretty"}
+    there = site.neighbour(Server(tmp_path / "neighbour.log", variables))
     town = Town(site, there)
     io_loop.run_sync(town.start)
     yield town

@@ -192,33 +192,6 @@ async def test_two_attempts_of_one_key_are_two_openings(house: House) -> None:
     assert lock.openings == [command_id_of(first), command_id_of(second)]
 
 
-async def test_of_two_hundred_guests_at_once_one_opens_and_the_others_are_told_used_up(
-    house: House,
-) -> None:
-    lock = await house.lock()
-    key = await house.key(lock, max_uses=1)
-    async with lock.connected():
-        pages = await asyncio.gather(*(house.tap_open(key) for _ in range(200)))
-        await house.until_state(lock.openings[0], "opened")
-    sent_on = [page for page in pages if page.status == 303]
-    told = [page.text("h1") for page in pages if page.status == 400]
-    assert [command_id_of(page) for page in sent_on] == lock.openings
-    assert told == ["Your key is used up"] * 199
-    assert await house.used_count(key) == 1
-
-
-async def test_the_same_command_a_hundred_times_is_one_opening_and_one_result(
-    house: House,
-) -> None:
-    lock = await house.lock()
-    key = await house.key(lock)
-    async with lock.connected():
-        pages = await asyncio.gather(*(house.tap_open(key, attempt="tap") for _ in range(100)))
-        await house.until_state(command_id_of(pages[0]), "opened")
-    assert len({page.location.split("command=")[1] for page in pages}) == 1
-    assert len(lock.openings) == 1
-
-
 async def test_a_result_that_is_said_twice_counts_once(house: House) -> None:
     options = LockOptions(times=QUICK_DOOR, faults=Faults(duplicate=1))
     lock = await house.lock(options=options)

@@ -2,15 +2,13 @@
 
 import asyncio
 from datetime import datetime
-from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from server.settings import Settings
 from server.storage import mongo
-from tests.house import Device, House, until
-from tests.journeys.bare_lock import BareConnection, BareLock
+from tests.house import House
+from tests.journeys.bare_lock import BareLock
 
 ROUNDS = 100
 
@@ -137,66 +135,6 @@ async def test_what_the_superseded_connection_still_says_does_not_count(house: H
             shown = await house.command(command["id"])
     assert shown["state"] in ("sent", "refused")  # refused where it was said before the hello
     assert len(shown["history"]) == (2 if shown["state"] == "sent" else 3)
-
-
-async def test_the_late_goodbye_of_an_old_connection_never_marks_the_lock_offline(
-    house: House,
-) -> None:
-    lock = BareLock(house.url, await house.device())
-    for _ in range(ROUNDS):
-        async with lock.online() as old, lock.connection() as new:
-            await asyncio.gather(new.hello(), old.socket.close(1000))
-            assert await new.still_answers()
-            assert (await house.connection(lock))["online"]
-
-
-async def hello_or_close(connection: BareConnection) -> bool:
-    try:
-        await connection.hello()
-        return await connection.still_answers()
-    except Exception:
-        return False
-
-
-async def test_of_two_connections_that_say_hello_at_once_exactly_one_stays(house: House) -> None:
-    device: Device = await house.device()
-    lock = BareLock(house.url, device)
-    for _ in range(ROUNDS // 4):
-        async with lock.connection() as first, lock.connection() as second:
-            await asyncio.gather(hello_or_close(first), hello_or_close(second))
-            closings = [asyncio.create_task(each.closed()) for each in (first, second)]
-            done, open_still = await asyncio.wait(closings, return_when=asyncio.FIRST_COMPLETED)
-            assert [closing.result() for closing in done] == [4000]
-            assert len(open_still) == 1
-            for closing in open_still:
-                closing.cancel()
-            assert (await house.connection(lock))["online"]
-
-
-async def test_a_lock_that_flaps_leaves_events_in_order_numbered_without_a_gap_and_none_twice(
-    house: House,
-) -> None:
-    lock = BareLock(house.url, await house.device())
-    for _ in range(50):
-        async with lock.online():
-            pass
-    await house.until_offline(lock)
-
-    async def told() -> list[dict[str, Any]] | None:
-        page = await house.manage("GET", f"/events?limit=500&lockId={lock.lock_id}")
-        events = page.json()["events"]
-        types = [event["type"] for event in events]
-        return events if types.count("LockOnline") == 50 and types[-1] == "LockOffline" else None
-
-    events = await until(told)
-    versions = [event["version"] for event in events]
-    assert versions == list(range(versions[0], versions[0] + len(events)))
-    assert len({event["id"] for event in events}) == len(events)
-    presence = [event for event in events if event["type"] in ("LockOnline", "LockOffline")]
-    times = [event["event"]["timestamp"] for event in presence]
-    assert times == sorted(times)
-    for before, after in pairwise(event["type"] for event in presence):
-        assert before == "LockOnline" or after == "LockOnline"  # never offline twice
 
 
 async def test_a_lock_that_flaps_ends_as_it_was_last(house: House) -> None:

@@ -107,24 +107,6 @@ async def test_an_older_report_that_comes_late_does_not_replace_the_newest(house
     assert await until(battery) == 49
 
 
-async def test_reports_that_come_twice_and_out_of_order_are_stored_once_each(
-    house: House, database: Database
-) -> None:
-    lock = BareLock(house.url, await house.device())
-    async with lock.online() as connection:
-        for seq in (1, 3, 2, 3, 1, 2):
-            await connection.reading(seq, battery=seq)
-        while (await connection.hear("ack"))["seq"] < 3:
-            pass
-        assert await connection.still_answers()
-    async with lock.online() as connection:  # as if no ack had come
-        for seq in (3, 1, 2):
-            await connection.reading(seq, battery=seq)
-            await connection.hear("ack")
-    stored = [report["seq"] async for report in database["reports"].find().sort("seq", 1)]
-    assert stored == [1, 2, 3]
-
-
 async def test_a_report_that_the_server_has_forgotten_is_not_asked_for_again(
     house: House, database: Database
 ) -> None:

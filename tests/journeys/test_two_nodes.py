@@ -1,8 +1,7 @@
 """Two servers on one MongoDB and one NATS: any of them serves any guest, and any lock."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +10,6 @@ from msgspec import structs
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
-from websockets.exceptions import ConnectionClosed
 
 from server.app import make_app, open_services
 from server.bus.embedded_nats import EmbeddedNats
@@ -134,18 +132,6 @@ async def test_a_lock_that_nobody_holds_is_offline_at_every_node(town: Town):
             await house.services.operator_opening.open(house.operator, lock.lock_id, OpenLock())
 
 
-async def test_two_guests_at_two_nodes_share_the_last_use_of_a_key(town: Town):
-    lock = await town.there.lock()
-    async with lock.connected():
-        key = await town.here.key(lock, max_uses=1)
-        taps = await asyncio.gather(*(house.tap_open(key) for house in town for _ in range(100)))
-        opened = {command_id_of(page) for page in taps if page.status == 303}
-        await town.here.until_state(opened.pop(), "opened")
-    assert opened == set()
-    assert await town.here.used_count(key) == 1
-    assert {page.status for page in taps} == {303, 400}
-
-
 # One session for each lock
 
 
@@ -158,39 +144,6 @@ async def test_the_newest_connection_wins_wherever_the_older_one_is(town: Town):
         assert await old.closed() == 4000
         assert await new.still_answers()
         assert (await town.here.connection(device))["online"] is True
-
-
-async def test_of_two_connections_at_two_nodes_at_once_exactly_one_stays(town: Town):
-    device = await town.here.device()
-    locks = [BareLock(house.url, device) for house in town]
-    for _ in range(100):
-        async with locks[0].connection() as one, locks[1].connection() as other:
-            await asyncio.gather(one.hello_or_closed(), other.hello_or_closed())
-            closings = {asyncio.create_task(each.closed()): each for each in (one, other)}
-            done, pending = await asyncio.wait(closings, return_when=asyncio.FIRST_COMPLETED)
-            assert [closing.result() for closing in done] == [4000]
-            [closing] = pending
-            closing.cancel()
-            stored = await town.here.services.locks.find(town.here.operator, device.lock_id)
-            assert stored.connection.session_id == closings[closing].welcome["sessionId"]
-            assert stored.connection.online
-            assert await closings[closing].still_answers()
-
-
-async def test_the_results_of_a_superseded_connection_do_not_count(town: Town):
-    device = await town.here.device()
-    async with (
-        BareLock(town.here.url, device).online() as old,
-        BareLock(town.there.url, device).online() as new,
-    ):
-        tapped = await town.here.tap_open(await town.here.key(device))
-        command = await new.hear("command")
-        with suppress(ConnectionClosed):
-            await old.result(command["id"], "opened")
-        assert await old.closed() == 4000
-        await new.result(command["id"], "refused", reason="jammed")
-        stored = await town.here.until_state(command_id_of(tapped), "refused")
-    assert [step["state"] for step in stored["history"]] == ["queued", "sent", "refused"]
 
 
 # What changes at one node is heard at the other

@@ -9,7 +9,7 @@ from handlers.operation import Access
 from handlers.routes import ROUTES
 from server.storage.mongo import Database
 from tests.handlers.dashboard.desk import Desk
-from tests.handlers.test_get_changes_nothing import dump, everything_is_told
+from tests.handlers.furnished import dump, everything_is_told
 from tests.handlers.test_security_headers import check_headers
 from tests.house import House, until
 
