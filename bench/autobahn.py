@@ -29,7 +29,7 @@ LARGEST_OF_THE_CASES = 32 * 1024 * 1024
 class EchoingLockSocket(LockSocket):
     """The lock socket, but for who may connect and what is said to them."""
 
-    def initialize(self) -> None:
+    def initialize(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """No services: there is nobody to ask."""
 
     def set_default_headers(self) -> None:

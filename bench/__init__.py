@@ -1,0 +1,1 @@
+"""How fast the server is, measured beside what people would use instead."""
