@@ -5,6 +5,7 @@ import inspect
 import logging
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -87,14 +88,21 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNa
         runner.run(running.__aexit__(None, None, None))
 
 
-@pytest.fixture
-def io_loop() -> Iterator[IOLoop]:
-    """A fresh event loop for each test."""
+@contextmanager
+def fresh_loop() -> Iterator[IOLoop]:
+    """An event loop, current until this ends."""
     loop = AsyncIOLoop(make_current=False)
     asyncio.set_event_loop(loop.asyncio_loop)
     yield loop
     asyncio.set_event_loop(None)
     loop.close(all_fds=True)
+
+
+@pytest.fixture
+def io_loop() -> Iterator[IOLoop]:
+    """A fresh event loop for each test."""
+    with fresh_loop() as loop:
+        yield loop
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 ``assert await problems(page) == []`` is all that a test of a page needs.
 """
 
+from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from playwright.async_api import Page
@@ -12,6 +14,7 @@ _AXE_CORE = (resources.files("axe_playwright_python") / "axe.min.js").read_text(
 # Every rule but the experimental ones: WCAG 2.0 to 2.2, A and AA, and axe's best practices.
 _RUN = "() => axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations)"
 _OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_CUT_OFF = (Path(__file__).parent / "cut_off.js").read_text()
 
 
 class Look(NamedTuple):
@@ -26,19 +29,21 @@ LOOKS = (
     Look("light", "light", None),
     Look("dark", "dark", None),
     Look("at 320 px", "light", 320),
+    Look("at 200 %", "light", 640),  # of a window 1280 px wide, as a browser's zoom does it
 )
+IN_ARABIC = (Look("in Arabic", "dark", None), Look("in Arabic at 320 px", "light", 320))
 
 
-async def problems(page: Page) -> list[str]:
-    """What is wrong with the page as it is now, in light, in dark and at 320 px; a line each.
+async def problems(page: Page, looks: Sequence[Look] = LOOKS) -> list[str]:
+    """What is wrong with the page as it is now, in each of these looks; a line each.
 
-    At 320 px a page must not scroll sideways either (WCAG 1.4.10). Afterwards the page is
+    It must not scroll sideways (WCAG 1.4.10) nor cut a text off (1.4.4). Afterwards the page is
     shown as before, but stays without animations, which would hide what it looks like at rest.
     """
     window = page.viewport_size
     found: list[str] = []
     try:
-        for look in LOOKS:
+        for look in looks:
             await _look(page, look)
             found += [f"{look.name}: {problem}" for problem in await _problems_now(page)]
     finally:
@@ -68,4 +73,5 @@ async def _problems_now(page: Page) -> list[str]:
     ]
     if overflow := await page.evaluate(_OVERFLOW):
         found.append(f"reflow: the page is {overflow} px wider than its window")
+    found += [f"cut off: {words}" for words in await page.evaluate(_CUT_OFF)]
     return found

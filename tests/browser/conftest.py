@@ -7,12 +7,20 @@ from playwright.async_api import Browser
 from tornado.ioloop import IOLoop
 
 from tests.browser.phone import Phone, phone_in, running_browser
+from tests.conftest import fresh_loop
 from tests.house import House
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def io_loop() -> Iterator[IOLoop]:
+    """One event loop for all tests of a module, so that they can share a browser."""
+    with fresh_loop() as loop:
+        yield loop
+
+
+@pytest.fixture(scope="module")
 def browser(io_loop: IOLoop) -> Iterator[Browser]:
-    """A running browser."""
+    """A running browser, whose pages and cookies each test has of its own."""
     running = running_browser()
     yield io_loop.run_sync(running.__aenter__)
     io_loop.run_sync(lambda: running.__aexit__(None, None, None))

@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from tests.programs import program
 
-SCREENSHOTS = Path(__file__).resolve().parents[1] / "screenshots"
 OPTIONS = [
     "--headless",
     "--no-sandbox",
@@ -43,11 +41,6 @@ class Phone:
     async def wait_for_heading(self, words: str) -> None:
         """Wait until the page's heading is ``words``."""
         await self.page.get_by_role("heading", level=1, name=words, exact=True).wait_for()
-
-    async def screenshot(self, name: str) -> None:
-        """Keep what the page looks like."""
-        SCREENSHOTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
     def _hear(self, message: ConsoleMessage) -> None:
         # That the page itself was answered with an error is no complaint about the page.

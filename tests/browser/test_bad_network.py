@@ -98,7 +98,6 @@ async def test_a_tap_whose_answer_was_lost_is_sent_again_and_opens_once(
         await until(has_opened)
         await proxy.keep_out()
         await phone.page.get_by_text("Your phone has no signal").wait_for()
-        await phone.screenshot("retrying")
         proxy.to_client.flow()
         await proxy.let_in()
         await phone.wait_for_heading("The door is open")

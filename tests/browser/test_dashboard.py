@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser
 from tornado.ioloop import IOLoop
 
 from server import clock
-from tests.browser.axe import problems
 from tests.browser.phone import Phone
 from tests.house import House
 
@@ -137,33 +136,3 @@ async def test_the_keyboard_reaches_a_lock_from_the_top_of_the_page(
             break
     await desk.page.keyboard.press("Enter")
     await desk.wait_for_heading("Garden gate")
-
-
-async def test_axe_finds_nothing_on_any_page(house: House, desk: Phone, browser: Browser) -> None:
-    lock = await house.lock("Garden gate")
-    async with lock.connected():
-        await lock.report(battery=9)
-    await house.until_offline(lock)
-    soon = clock.now()
-    key = await house.key(lock, valid_from=soon, description="Ms Lind, booking 4711")
-    paths = [
-        "/dashboard",
-        "/dashboard?q=nothing",
-        f"/dashboard/locks/{lock.lock_id}",
-        "/dashboard/arrivals",
-        "/dashboard/keys",
-        f"/dashboard/keys/new?lock={lock.lock_id}",
-        f"/dashboard/keys/{key.uuid}?door=1&at=2026-11-29T23:30",
-        "/dashboard/events",
-        "/dashboard/locks/999",
-    ]
-    found = {path: await _found(desk.page, house.url + path) for path in paths}
-    stranger = await browser.new_page()
-    found["/dashboard/sign-in"] = await _found(stranger, f"{house.url}/dashboard/sign-in")
-    await stranger.close()
-    assert {path: said for path, said in found.items() if said} == {}
-
-
-async def _found(page: Page, url: str) -> list[str]:
-    await page.goto(url)
-    return await problems(page)

@@ -22,10 +22,8 @@ async def test_a_tap_on_the_button_ends_on_a_page_that_says_the_door_is_open(
     key = await house.key(lock)
     async with lock.connected():
         await phone.visit(f"/temp-keys/{key.uuid}")
-        await phone.screenshot("key")
         await phone.tap("Open Front door")
         await phone.wait_for_heading("The door is open")
-        await phone.screenshot("opened")
     assert f"/temp-keys/{key.uuid}/confirmation?" in phone.page.url
     assert len(lock.openings) == 1
 
@@ -48,12 +46,10 @@ async def test_the_confirmation_follows_the_lock_without_reloading_and_then_stop
         await phone.visit(f"/temp-keys/{key.uuid}")
         await phone.tap("Open Front door")
         await phone.wait_for_heading("Sent to the lock")
-        await phone.screenshot("sent")
         phone.page.on("framenavigated", lambda frame: pages.append(frame.url))
         command = await connection.hear("command")
         await connection.result(command["id"], "accepted")
         await phone.wait_for_heading("The lock has it")
-        await phone.screenshot("accepted")
         await connection.result(command["id"], "opened")
         await phone.wait_for_heading("The door is open")
 
@@ -79,7 +75,6 @@ async def test_without_script_the_form_and_its_pages_do_the_same(
         command = await connection.hear("command")
         await connection.result(command["id"], "opened")
         await phone.wait_for_heading("The door is open")
-        await phone.screenshot("opened-without-script")
     assert await phone.page.locator('meta[http-equiv="refresh"]').count() == 0
 
 
@@ -161,7 +156,6 @@ async def test_the_door_opens_by_keyboard_alone(house: House, phone: Phone) -> N
         assert await focused.inner_text() == "Skip to the content"
         await keyboard.press("Tab")
         assert await focused.inner_text() == "Open Front door"
-        await phone.screenshot("key-by-keyboard")
         await keyboard.press("Enter")
         await phone.wait_for_heading("The door is open")
     assert len(lock.openings) == 1
@@ -172,12 +166,9 @@ async def test_an_offline_lock_is_told_before_and_after_the_tap(house: House, ph
     key = await house.key(lock)
     await phone.visit(f"/temp-keys/{key.uuid}")
     await phone.page.get_by_text("This lock is offline").wait_for()
-    await phone.screenshot("key-offline")
     await phone.tap("Open Front door")
     await phone.wait_for_heading("Waiting for the lock")
-    await phone.screenshot("waiting")
     await phone.wait_for_heading("The lock was offline")
-    await phone.screenshot("offline")
     async with lock.connected():
         await lock.report(battery=50)
     assert lock.openings == []
@@ -192,7 +183,6 @@ async def test_an_unanswered_opening_ends_on_a_page_that_does_not_guess(
         await phone.visit(f"/temp-keys/{key.uuid}")
         await phone.tap("Open Front door")
         await phone.wait_for_heading("No answer from the lock")
-        await phone.screenshot("unconfirmed")
 
 
 async def test_a_phone_without_signal_says_so_and_goes_on_by_itself(
@@ -207,7 +197,6 @@ async def test_a_phone_without_signal_says_so_and_goes_on_by_itself(
         await phone.wait_for_heading("Sent to the lock")
         await phone.page.context.set_offline(True)
         await phone.page.get_by_text("Your phone has no signal").wait_for()
-        await phone.screenshot("no-signal")
         await connection.result(command["id"], "opened")
         await phone.page.context.set_offline(False)
         await phone.wait_for_heading("The door is open")
@@ -281,7 +270,6 @@ async def test_each_of_two_doors_opens_with_its_own_button(house: House, phone: 
     key = await house.key(doors=doors)
     async with gate.connected(), flat.connected():
         await phone.visit(f"/temp-keys/{key.uuid}")
-        await phone.screenshot("key-two-doors")
         await phone.tap("Open Flat 4")
         await phone.wait_for_heading("The door is open")
     assert (len(gate.openings), len(flat.openings)) == (0, 1)

@@ -19,7 +19,6 @@ async def test_a_key_that_is_not_valid_yet(house: House, phone: Phone) -> None:
     )
     await phone.visit(f"/temp-keys/{key.uuid}")
     await phone.wait_for_heading("Your key is not valid yet")
-    await phone.screenshot("key-not-yet-valid")
     assert await phone.page.get_by_role("button").count() == 0
 
 
@@ -28,7 +27,6 @@ async def test_a_key_that_has_expired(house: House, phone: Phone) -> None:
     await phone.visit(f"/temp-keys/{key.uuid}")
     while await phone.page.get_by_role("heading", name="Your key has expired").count() == 0:
         await phone.page.reload()
-    await phone.screenshot("key-expired")
     assert await phone.page.get_by_role("button").count() == 0
 
 
@@ -39,7 +37,6 @@ async def test_a_key_that_is_used_up(house: House, phone: Phone) -> None:
         await house.tap_open(key)
     await phone.visit(f"/temp-keys/{key.uuid}")
     await phone.wait_for_heading("Your key is used up")
-    await phone.screenshot("key-used-up")
 
 
 async def test_a_key_that_was_revoked(house: House, phone: Phone) -> None:
@@ -47,7 +44,6 @@ async def test_a_key_that_was_revoked(house: House, phone: Phone) -> None:
     await house.manage("DELETE", f"/temp-keys/{key.uuid}")
     await phone.visit(f"/temp-keys/{key.uuid}")
     await phone.wait_for_heading("Your key was revoked")
-    await phone.screenshot("key-revoked")
 
 
 async def test_a_key_that_is_revoked_while_its_page_is_open(house: House, phone: Phone) -> None:
@@ -57,7 +53,6 @@ async def test_a_key_that_is_revoked_while_its_page_is_open(house: House, phone:
     await phone.tap("Open Front door")
     await phone.wait_for_heading("Your key was revoked")
     phone.complaints.clear()  # the browser notes that the tap was refused
-    await phone.screenshot("refused-revoked")
     await phone.page.get_by_role("link", name="Back to your key").click()
     await phone.wait_for_heading("Your key was revoked")
 
@@ -69,10 +64,8 @@ async def test_a_lock_with_a_low_battery_and_a_jammed_bolt(house: House, phone: 
         await lock.wait_acknowledged()
         await phone.visit(f"/temp-keys/{key.uuid}")
         await phone.page.get_by_text("The battery is low").wait_for()
-        await phone.screenshot("key-warnings")
         await phone.tap("Open Front door")
         await phone.wait_for_heading("The bolt is jammed")
-        await phone.screenshot("failed")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +85,6 @@ async def test_a_refusal(house: House, phone: Phone, reason: str, heading: str) 
         command = await connection.hear("command")
         await connection.result(command["id"], "refused", reason=reason)
         await phone.wait_for_heading(heading)
-        await phone.screenshot(f"refused-{reason.replace(' ', '-')}")
 
 
 async def test_a_second_guest_at_a_busy_lock(house: House, phone: Phone) -> None:
@@ -103,14 +95,12 @@ async def test_a_second_guest_at_a_busy_lock(house: House, phone: Phone) -> None
         await phone.visit(f"/temp-keys/{second.uuid}")
         await phone.tap("Open Front door")
         await phone.wait_for_heading("Somebody else is opening this door")
-        await phone.screenshot("busy")
 
 
 async def test_a_link_that_names_no_command(house: House, phone: Phone) -> None:
     key = await house.key(await house.lock())
     await phone.visit(f"/temp-keys/{key.uuid}/confirmation?offline=null")
     await phone.wait_for_heading("Open command sent")
-    await phone.screenshot("confirmation-without-command")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +113,6 @@ async def test_a_link_that_names_no_command(house: House, phone: Phone) -> None:
 async def test_a_page_that_is_not_there(phone: Phone, path: str, heading: str, name: str) -> None:
     await phone.visit(path)
     await phone.wait_for_heading(heading)
-    await phone.screenshot(name)
 
 
 async def test_a_key_that_nobody_has_tapped_yet_marks_each_visit_with_its_own_attempt(
