@@ -5,7 +5,7 @@ Times are in seconds. No label has an id in it: what a label may say is known be
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 from prometheus_client import (
@@ -19,12 +19,13 @@ from prometheus_client.exposition import generate_latest
 
 from server import __version__
 from server.domain.commands import SHOWN_AS_FINAL, CommandState, OpenCommand, last_stage
-from server.domain.locks import OfflineReason
+from server.domain.locks import NEVER_CONNECTED, OfflineReason
 from server.domain.webhooks import DeliveryState
 from server.services.health import Health, PartHealth
 
 _STAGES = ("claim", CommandState.SENT, CommandState.ACCEPTED, CommandState.OPENED)
 _REFUSALS = ("draining", "full", "pace")
+_OFFLINE = (*OfflineReason, NEVER_CONNECTED)
 _OVER_THE_LIMIT = "too_many_frames"
 _QUICK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW_S = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300)
@@ -99,6 +100,14 @@ class PrometheusMetrics:
         self._locks_online = self._gauge(
             "latchkey_locks_online", "Locks that are online at this node; add the nodes up."
         )
+        self._locks_offline = self._gauge(
+            "latchkey_locks_offline",
+            "Locks that are offline, by reason (`never`: not online yet), of all nodes; each node "
+            "says the same, half a minute late at most. `NaN` where MongoDB has never answered.",
+            "reason",
+        )
+        for reason in _OFFLINE:
+            self._locks_offline.labels(reason).set(math.nan)
         self._connections = self._gauge(
             "latchkey_connections", "Connections of locks at this node, welcomed or not yet."
         )
@@ -241,8 +250,14 @@ class PrometheusMetrics:
         self._waiting_limit.set(source.reports_waiting_limit)
         self._webhook_locks_waiting.set_function(source.webhook_locks_waiting)
 
-    def page(self, health: Health) -> bytes:
-        """All metrics, as Prometheus reads them, with the health of this node's parts."""
+    def page(self, health: Health, locks_offline: Mapping[str, int] | None) -> bytes:
+        """All metrics, as Prometheus reads them, with the health of this node's parts.
+
+        ``locks_offline`` are counted by reason, of the whole installation; None: unknown.
+        """
+        if locks_offline is not None:
+            for reason in _OFFLINE:
+                self._locks_offline.labels(reason).set(locks_offline.get(reason, 0))
         self._part_up.clear()
         self._part_latency.clear()
         parts = {"mongodb": health.mongodb, "nats": health.nats, "event_loop": health.event_loop}

@@ -24,7 +24,6 @@ from server.services.guesses import Guesses
 from server.services.guest_sessions import GuestSessions
 from server.services.health import HealthCheck
 from server.services.jwks import Jwks
-from server.services.keys_at_risk import KeysAtRisk
 from server.services.legacy_temp_keys import LegacyTempKeys
 from server.services.lock_commands import LockCommands
 from server.services.lock_credentials import LockCredentials
@@ -43,6 +42,7 @@ from server.services.pin_vault import PinVault
 from server.services.pins import Pins, PinStores
 from server.services.provisioning import Provisioning
 from server.services.registry import Services
+from server.services.seldom import Seldom
 from server.services.sessions import Farewell, SessionLimits, Sessions
 from server.services.telemetry import TelemetryWriter
 from server.services.temp_keys import TempKeys
@@ -159,7 +159,7 @@ def put_together(settings: Settings, database: mongo.Database) -> Parts:
         presence,
         sessions,
         loop_watch,
-        KeysAtRisk(arrivals),
+        Seldom(arrivals.count_at_risk),
     )
     metrics.read(
         ReadAtScrape(
@@ -173,7 +173,11 @@ def put_together(settings: Settings, database: mongo.Database) -> Parts:
     )
     metrics_token = settings.metrics_token
     monitoring = Monitoring(
-        metrics, metrics.page, health, None if metrics_token is None else metrics_token.reveal()
+        metrics,
+        metrics.page,
+        health,
+        Seldom(presence.count_offline),
+        None if metrics_token is None else metrics_token.reveal(),
     )
     farewell = Farewell(a_second=settings.connects_a_second, window_s=settings.drain_window_s)
     auth = Auth(organizations, credentials, guest_sessions, tokens)

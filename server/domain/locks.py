@@ -32,6 +32,10 @@ class OfflineReason(StrEnum):
     CREDENTIAL_REVOKED = "credentialRevoked"
 
 
+NEVER_CONNECTED = "never"
+"""What is counted where a lock has no such reason: it was made, and has not been online yet."""
+
+
 class Connection(Struct, frozen=True, kw_only=True, rename="camel"):
     """A lock's presence: nothing but the liveness of its connection changes ``online``.
 

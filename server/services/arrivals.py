@@ -8,7 +8,7 @@ from msgspec import Struct
 from server import clock
 from server.domain.attention import Trouble, troubles_of
 from server.domain.locks import Lock
-from server.domain.organizations import Scope
+from server.domain.organizations import EVERYBODYS, Scope
 from server.domain.temp_keys import Door, TempKey
 from server.storage.arrival_store import ArrivalStore
 from server.storage.fleet_store import FleetStore
@@ -47,6 +47,10 @@ class Arrivals:
             return []
         keys = await self._keys.starting(scope, troubled, now, now + SOON, MOST_ARRIVALS)
         return [Arrival(key=key, doors=_at_risk(key, troubled)) for key in keys]
+
+    async def count_at_risk(self) -> int:
+        """How many there are in the whole installation; 500 at most."""
+        return len(await self.at_risk(EVERYBODYS))
 
 
 def _at_risk(key: TempKey, troubled: Mapping[int, Lock]) -> list[DoorAtRisk]:

@@ -8,8 +8,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from server import __version__
 from server.domain.errors import LatchkeyError
-from server.services.keys_at_risk import KeysAtRisk
 from server.services.loop_watch import LoopWatch
+from server.services.seldom import Seldom
 from server.services.sessions import Sessions
 from server.storage.presence_store import PresenceStore
 
@@ -60,7 +60,7 @@ class HealthCheck:
         presence: PresenceStore,
         sessions: Sessions,
         loop_watch: LoopWatch,
-        keys_at_risk: KeysAtRisk,
+        keys_at_risk: Seldom[int],
     ) -> None:
         self._ping_mongodb = ping_mongodb
         self._ping_nats = ping_nats
@@ -81,7 +81,7 @@ class HealthCheck:
             _health_of(self._ping_mongodb),
             _unset() if self._ping_nats is None else _health_of(self._ping_nats),
             self._count_online(),
-            self._keys_at_risk.count(),
+            self._keys_at_risk.known(),
         )
         event_loop = self._health_of_loop()
         degraded = not event_loop.ok or (nats is not UNSET and not nats.ok)

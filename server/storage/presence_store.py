@@ -7,7 +7,13 @@ import msgspec
 from pymongo import ReturnDocument
 
 from server.domain.errors import LockNotFound, Unauthenticated
-from server.domain.locks import Connection, Lock, OfflineReason, PresenceChange
+from server.domain.locks import (
+    NEVER_CONNECTED,
+    Connection,
+    Lock,
+    OfflineReason,
+    PresenceChange,
+)
 from server.storage.mongo import Database, Document, Documents, reports_outages
 
 _MOST_UNTOLD = 200
@@ -153,6 +159,17 @@ class PresenceStore:
     async def count_online(self) -> int:
         """How many locks are online in the whole installation."""
         return await self._locks.count_documents({"connection.online": True})
+
+    async def count_offline(self) -> dict[str, int]:
+        """How many are not, by reason; ``never`` counts those that were never connected."""
+        reason = {"$ifNull": ["$connection.offlineReason", NEVER_CONNECTED]}
+        cursor = self._locks.aggregate(
+            [
+                {"$match": {"connection.online": {"$ne": True}}},
+                {"$group": {"_id": reason, "count": {"$sum": 1}}},
+            ]
+        )
+        return {group["_id"]: group["count"] async for group in cursor}
 
 
 def ending_the_session(now: datetime) -> list[Document]:

@@ -109,6 +109,18 @@ async def test_locks_that_went_offline_are_counted_by_reason(house: House, setti
     assert found["latchkey_presence_detections_late_total", ""] == 0
 
 
+async def test_locks_that_are_offline_are_shown_by_reason(house: House):
+    left, stays, *_never_online = [await house.device() for _ in range(4)]
+    async with BareLock(house.url, stays).online():
+        async with BareLock(house.url, left).online():
+            pass
+        await house.until_offline(left)
+        found = await counted(house)
+    assert found["latchkey_locks_offline", "never"] == 2
+    assert found["latchkey_locks_offline", "closed"] == 1
+    assert found["latchkey_locks_offline", "timeout"] == 0
+
+
 async def test_reports_are_counted_as_they_come_in_and_as_they_are_stored(house: House):
     lock = BareLock(house.url, await house.device())
     async with lock.online() as connection:

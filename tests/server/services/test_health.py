@@ -12,9 +12,9 @@ from server import __version__, clock
 from server.metrics import PrometheusMetrics
 from server.services.arrivals import Arrivals
 from server.services.health import HealthCheck, Ping
-from server.services.keys_at_risk import KeysAtRisk
 from server.services.loop_watch import LoopWatch
 from server.services.registry import Services
+from server.services.seldom import Seldom
 from server.storage import mongo
 from server.storage.arrival_store import ArrivalStore
 from server.storage.fleet_store import FleetStore
@@ -43,7 +43,7 @@ def health_of(
     ping: Ping, database: Database, services: Services, loop_watch: LoopWatch
 ) -> HealthCheck:
     """A check of a node whose MongoDB is this one, and answers so."""
-    at_risk = KeysAtRisk(Arrivals(ArrivalStore(database), FleetStore(database)))
+    at_risk = Seldom(Arrivals(ArrivalStore(database), FleetStore(database)).count_at_risk)
     presence = PresenceStore(database)
     return HealthCheck(ping, None, presence, services.sessions, loop_watch, at_risk)
 
@@ -135,6 +135,7 @@ async def test_a_node_whose_event_loop_stalled_just_now_is_not_ready(
 
 @pytest.mark.expects_log("lease_not_renewed")
 @pytest.mark.expects_log("sweep_waits_for_storage")
+@pytest.mark.expects_log("waiting_for_mongodb")
 async def test_a_node_whose_mongodb_has_no_primary_is_not_ready(
     services: Services, database: Database
 ):
