@@ -54,8 +54,8 @@ def main() -> None:
     }
     for name, note in facts.items():
         print(f"{name}: {_microseconds(note, _TIMES):.1f} µs")
-    page = metrics.page(health)
-    took = _microseconds(lambda: metrics.page(health), _PAGES)
+    page = metrics.page(health, {})
+    took = _microseconds(lambda: metrics.page(health, {}), _PAGES)
     print(f"a page of {len(page)} bytes: {took:.0f} µs")
 
 
