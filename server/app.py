@@ -15,6 +15,7 @@ from handlers.pages import NoSuchRoute
 from handlers.routes import url_specs
 from handlers.static_files import StaticFile
 from server.domain.errors import AnotherNode, LatchkeyError, StorageUnavailable, WrongSchema
+from server.domain.secrets import new_id
 from server.logs import access_line
 from server.services.metrics import Metrics
 from server.services.registry import Services
@@ -42,9 +43,10 @@ async def open_services(
     turns out that this node cannot work on what is stored there, ``give_up`` is told why. On
     leaving, locks are sent away and reports stored.
     """
-    client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s)
+    node_id = new_id()
+    client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s, node_id=node_id)
     database = client[settings.mongodb_database]
-    parts = put_together(settings, database)
+    parts = put_together(settings, database, node_id)
     tasks, prepared = Tasks(), asyncio.Event()
     if parts.nats is not None:
         tasks.spawn(parts.nats.run_forever(), "nats")
@@ -91,7 +93,7 @@ async def open_administration(settings: Settings, mongodb_uri: str) -> AsyncIter
     """
     client = mongo.connect(mongodb_uri, timeout_s=settings.mongodb_timeout_s)
     database = client[settings.mongodb_database]
-    parts, tasks = put_together(settings, database), Tasks()
+    parts, tasks = put_together(settings, database, new_id()), Tasks()
     try:
         await migrations.prepare(database)
         if parts.nats is not None:
@@ -130,6 +132,13 @@ def _note_answer(metrics: Metrics, handler: tornado.web.RequestHandler) -> None:
     access_line(handler)
 
 
+async def _look_at_transactions(client: mongo.Client) -> None:
+    """Complain where MongoDB lets a transaction that nobody ends live for long."""
+    seconds = await mongo.longest_transaction_s(client)
+    if seconds is not None and seconds > mongo.LONGEST_TRANSACTION_S:
+        log.warning("transactions_live_long", seconds=seconds, advised=mongo.LONGEST_TRANSACTION_S)
+
+
 async def _work_on_storage(
     database: mongo.Database,
     parts: Parts,
@@ -145,6 +154,7 @@ async def _work_on_storage(
     while True:
         try:
             await migrations.prepare(database)
+            await _look_at_transactions(database.client)
             await parts.nodes.begin()
             prepared.set()
             await parts.reports.forget_after(reports_kept)

@@ -92,7 +92,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     webhook_client: WebhookClient
 
 
-def put_together(settings: Settings, database: mongo.Database) -> Parts:
+def put_together(settings: Settings, database: mongo.Database, node_id: str) -> Parts:
     """All parts of a node, or of a shell beside the nodes, over one database; none of them runs."""
     locks, commands, keys = LockStore(database), CommandStore(database), TempKeyStore(database)
     organizations, reports = OrganizationStore(database), ReportStore(database)
@@ -100,7 +100,8 @@ def put_together(settings: Settings, database: mongo.Database) -> Parts:
     presence = PresenceStore(database)
     nats = _nats_bus(settings)
     bus = LocalBus() if nats is None else nats
-    node = this_process(settings.node_name, settings.port, ALONE if nats is None else "nats")
+    hears = ALONE if nats is None else "nats"
+    node = this_process(node_id, settings.node_name, settings.port, hears)
     metrics = PrometheusMetrics()
     outcomes = Outcomes(commands, keys, bus, metrics)
     telemetry = TelemetryWriter(reports, settings.most_waiting_reports, metrics)

@@ -10,7 +10,6 @@ import structlog
 from server import clock
 from server.domain.errors import AnotherNode, StorageUnavailable
 from server.domain.locks import OfflineReason
-from server.domain.secrets import new_id
 from server.services.metrics import Metrics
 from server.services.sessions import Sessions
 from server.storage.node_store import LiveNode, Node, NodeStore
@@ -32,12 +31,11 @@ _STORED_LEASE = LEASE - timedelta(seconds=2 * _LOOK_EVERY_S)
 _CLOCKS_MAY_DIFFER = timedelta(seconds=1)
 
 
-def this_process(name: str | None, port: int, bus: str) -> Node:
+def this_process(node_id: str, name: str | None, port: int, bus: str) -> Node:
     """This process as a node. Where nobody can say the same of its successor, its name is its own.
 
     Without a ``name`` it has that of its host, and the ``port`` it listens on (0: any).
     """
-    node_id = new_id()
     if name is None and not port:
         name = node_id
     return Node(id=node_id, name=process_name(name, port), bus=bus)
@@ -71,7 +69,9 @@ class Nodes:
         Raises:
             StorageUnavailable: MongoDB is away.
         """
-        await self._nodes.remove(await self._nodes.predecessors_of(self._node))
+        gone = await self._nodes.predecessors_of(self._node)
+        await self._nodes.end_transactions_of(gone)
+        await self._nodes.remove(gone)
         await self.renew()
 
     async def renew(self) -> None:
@@ -100,6 +100,7 @@ class Nodes:
         live = await self._nodes.live()
         lost = holding - {node.id for node in live}
         if lost:
+            await self._nodes.end_transactions_of(lost)
             offline = await self._presence.detach_lost(lost, clock.now())
             self._metrics.went_offline(OfflineReason.SERVER_LOST, offline)
             log.info("locks_of_lost_nodes_offline", locks=offline)
@@ -127,6 +128,7 @@ class Nodes:
     async def leave(self) -> None:
         """Give the lease up, so that nobody has to wait for it to run out."""
         try:
+            await self._nodes.end_transactions_of([self._node.id])
             await self._nodes.remove([self._node.id])
         except StorageUnavailable:
             log.warning("lease_left_to_run_out")

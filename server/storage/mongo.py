@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -37,6 +37,12 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 StoreT = TypeVar("StoreT")
 P = ParamSpec("P")
 R = TypeVar("R")
+
+LONGEST_TRANSACTION_S = 5
+"""When MongoDB should give up a transaction (``transactionLifetimeLimitSeconds``).
+
+What a node that was killed has left in the middle keeps locks from connecting until then.
+"""
 
 _NOT_LET_IN = (13, 18)  # MongoDB's error codes for who may not do this, and for a wrong password
 _END_WITHIN_S = 2.0
@@ -99,11 +105,12 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
 }
 
 
-def connect(uri: str, *, timeout_s: float) -> Client:
+def connect(uri: str, *, timeout_s: float, node_id: str | None = None) -> Client:
     """A client whose every call ends within ``timeout_s`` and whose writes are durable.
 
     Durable means acknowledged by a majority and journalled, so that what was
-    answered survives the loss of a primary. Nothing is contacted yet.
+    answered survives the loss of a primary. Nothing is contacted yet. MongoDB
+    is told the node that it is for: see ``end_transactions_of``.
     """
     return AsyncIOMotorClient(
         uri,
@@ -112,7 +119,7 @@ def connect(uri: str, *, timeout_s: float) -> Client:
         w="majority",
         journal=True,
         timeoutMS=int(timeout_s * 1000),
-        appname="latchkey",
+        appname="latchkey" if node_id is None else _client_of(node_id),
     )
 
 
@@ -125,6 +132,24 @@ async def create_indexes(database: Database) -> None:
     with reporting_outages():
         for collection, indexes in _INDEXES.items():
             await database[collection].create_indexes(indexes)
+
+
+async def longest_transaction_s(client: Client) -> int | None:
+    """After how many seconds MongoDB gives up a transaction; None where it does not tell us.
+
+    Raises:
+        StorageUnavailable: MongoDB does not answer.
+    """
+    name = "transactionLifetimeLimitSeconds"
+    try:
+        answer = await client.admin.command({"getParameter": 1, name: 1})
+    except OperationFailure as error:
+        if error.timeout:
+            raise StorageUnavailable from error
+        return None  # our user may not ask, as in most hosted installations
+    except PyMongoError as error:
+        raise StorageUnavailable from error
+    return int(answer[name])
 
 
 async def in_transaction(
@@ -151,6 +176,34 @@ async def in_transaction(
         if running.done() and not running.cancelled():
             running.exception()  # nobody is left to hear of it
         raise
+
+
+async def end_transactions_of(client: Client, node_ids: Iterable[str]) -> None:
+    """Have MongoDB give up what these nodes, which are gone, have left in the middle.
+
+    Where it does not let us, it does so by itself after ``longest_transaction_s``. A node that
+    was thought gone and is not does its transaction again.
+
+    Raises:
+        PyMongoError: MongoDB does not answer.
+    """
+    theirs = {
+        "appName": {"$in": [_client_of(node_id) for node_id in node_ids]},
+        "transaction": {"$exists": True},
+    }
+    try:
+        every: Document = {"$currentOp": {"idleSessions": True}}
+        cursor = client.admin.aggregate([every, {"$match": theirs}])
+        left = [{"id": operation["lsid"]["id"]} async for operation in cursor]
+        if left:
+            await client.admin.command("killSessions", left)
+    except OperationFailure as error:
+        if error.timeout:
+            raise
+
+
+def _client_of(node_id: str) -> str:
+    return f"latchkey {node_id}"
 
 
 async def ping(database: Database) -> None:

@@ -21,6 +21,7 @@ from server.storage.data_folder import (
     folder_errors,
     in_use,
 )
+from server.storage.mongo import LONGEST_TRANSACTION_S
 
 REPLICA_SET = "latchkey"
 
@@ -42,6 +43,7 @@ _OPTIONS = (
     "--wiredTigerEngineConfigString=log=(prealloc=false,file_max=16MB)",
     "--oplogSize=256",
     "--setParameter=diagnosticDataCollectionEnabled=false",
+    f"--setParameter=transactionLifetimeLimitSeconds={LONGEST_TRANSACTION_S}",
 )
 
 

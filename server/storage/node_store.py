@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from pymongo import ReturnDocument
 
-from server.storage.mongo import Database, Document, reports_outages
+from server.storage.mongo import Database, Document, end_transactions_of, reports_outages
 
 _LIVES: Document = {"$expr": {"$gt": ["$leaseUntil", "$$NOW"]}}
 _DEAD: Document = {"$expr": {"$lte": ["$leaseUntil", "$$NOW"]}}
@@ -38,6 +38,7 @@ class NodeStore:
     """The collection ``nodes``: one document per running node, good until ``leaseUntil``."""
 
     def __init__(self, database: Database) -> None:
+        self._client = database.client
         self._nodes = database["nodes"]
 
     async def renew(self, node: Node, lease: timedelta) -> tuple[bool, datetime]:
@@ -74,13 +75,20 @@ class NodeStore:
         earlier = {"name": node.name, "_id": {"$ne": node.id}}
         return [document["_id"] async for document in self._nodes.find(earlier, {"_id": 1})]
 
+    async def end_transactions_of(self, node_ids: Iterable[str]) -> None:
+        """Undo what these nodes, which are gone, have left in the middle: it is in others' way."""
+        await end_transactions_of(self._client, node_ids)
+
     async def remove(self, node_ids: Iterable[str]) -> None:
         """Say that these nodes are gone."""
         await self._nodes.delete_many({"_id": {"$in": list(node_ids)}})
 
     async def remove_dead(self) -> None:
-        """Forget the nodes whose lease has run out."""
-        await self._nodes.delete_many(_DEAD)
+        """Forget the nodes whose lease has run out, with what they have left in the middle."""
+        dead = [document["_id"] async for document in self._nodes.find(_DEAD, {"_id": 1})]
+        if dead:
+            await self.end_transactions_of(dead)
+            await self._nodes.delete_many({"_id": {"$in": dead}, **_DEAD})
 
 
 def _read(document: Document) -> LiveNode:

@@ -12,6 +12,8 @@ TAKES_IN_HAND = mongodb_command("update", "commands")
 """The write that comes after a use was claimed and before anything is sent to the lock."""
 RECORDS_A_STEP = mongodb_command("findAndModify", "commands")
 """The write that comes after the command was sent to the lock."""
+WRITES_EVENTS = mongodb_command("insert", "events")
+"""The last write of a transaction in which locks' events were numbered."""
 
 
 async def test_after_a_kill_only_locks_that_came_back_are_shown_online(site: Site) -> None:
@@ -42,6 +44,24 @@ async def test_a_lock_opens_again_after_its_server_was_killed(site: Site) -> Non
     tapped = await site.tap_open(key)
     await site.until_state(command_id_of(tapped), "opened")
     assert lock.openings() == [command_id_of(tapped)]
+
+
+async def test_a_server_killed_in_the_middle_of_a_transaction_keeps_no_lock_out(
+    site: Site, to_mongodb: Proxy
+) -> None:
+    await site.server.start()
+    to_mongodb.to_server.stall_at(WRITES_EVENTS)
+    lock = await site.lock_online()
+    await to_mongodb.to_server.sprung.wait()
+    await site.server.kill()
+    await to_mongodb.cut()
+    to_mongodb.flow()
+    await site.server.start()
+
+    async def welcomed_again() -> bool:
+        return lock.output.count("welcomed") == 2
+
+    await until(welcomed_again)
 
 
 async def test_a_server_killed_between_the_claim_and_the_send_leaves_an_expired_command(

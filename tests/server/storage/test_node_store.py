@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from pymongo.errors import OperationFailure
 
+from server.storage import mongo
 from server.storage.mongo import Database
 from server.storage.node_store import Node, NodeStore
 
@@ -74,3 +76,34 @@ async def test_nodes_whose_lease_ran_out_are_forgotten_and_others_kept(
     await nodes.renew(N2, LEASE)
     await nodes.remove_dead()
     assert await database["nodes"].distinct("_id") == ["n2"]
+
+
+async def test_what_a_node_that_is_gone_left_in_the_middle_keeps_nobody_from_writing(
+    database: Database, nodes: NodeStore, mongodb_uri: str
+):
+    await database["locks"].insert_one({"_id": 1})
+    gone = mongo.connect(mongodb_uri, timeout_s=10, node_id="n1")
+    async with await gone.start_session() as session:
+        session.start_transaction()
+        theirs = gone[database.name]["locks"]
+        await theirs.update_one({"_id": 1}, {"$set": {"name": "theirs"}}, session=session)
+        await nodes.end_transactions_of(["n1"])
+        await database["locks"].update_one({"_id": 1}, {"$set": {"name": "ours"}})
+        with pytest.raises(OperationFailure, match="aborted"):
+            await session.commit_transaction()
+    gone.close()
+    lock = await database["locks"].find_one()
+    assert lock == {"_id": 1, "name": "ours"}
+
+
+async def test_the_transaction_of_a_node_that_lives_goes_on(
+    database: Database, nodes: NodeStore, mongodb_uri: str
+):
+    lives = mongo.connect(mongodb_uri, timeout_s=10, node_id="n2")
+    async with await lives.start_session() as session:
+        session.start_transaction()
+        await lives[database.name]["locks"].insert_one({"_id": 2}, session=session)
+        await nodes.end_transactions_of(["n1"])
+        await session.commit_transaction()
+    lives.close()
+    assert await database["locks"].count_documents({"_id": 2}) == 1
