@@ -34,11 +34,13 @@ _LOOK_AGAIN_AFTER_S = 0.02
 
 
 class LimitedServer(HTTPServer):
-    """Cuts connections that stay silent, and knows which requests are being answered.
+    """Cuts connections that stay silent or do not read, and knows what is being answered.
 
     The headers of a connection's first request have to come within ``headers_within_s``, and
     of one address no more than ``most_silent_of_address`` may owe them. After that a
-    connection may be idle for ``idle_connection_timeout``, as those of proxies are.
+    connection may be idle for ``idle_connection_timeout``, as those of proxies are. What is
+    written of an answer has to be taken off within ``read_within_s``, or at most twice that:
+    it is looked at only so often.
     """
 
     def initialize(
@@ -46,14 +48,17 @@ class LimitedServer(HTTPServer):
         *args: Any,
         headers_within_s: float = 10.0,
         most_silent_of_address: int = 1000,
+        read_within_s: float = 30.0,
         **kwargs: Any,
     ) -> None:
         super().initialize(*args, **kwargs)
+        self._read_within_s = read_within_s
         self._most_silent_of_address = most_silent_of_address
         self._headers_within_s = headers_within_s
         self._silent: dict[IOStream, tuple[str, asyncio.TimerHandle]] = {}
         self._silent_of_address: Counter[str] = Counter()
-        self._answering: set[IOStream] = set()
+        self._answering: dict[IOStream, asyncio.TimerHandle] = {}
+        """What is being answered, and when it is looked at next whether that is read."""
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """A connection was accepted."""
@@ -71,7 +76,7 @@ class LimitedServer(HTTPServer):
     ) -> HTTPMessageDelegate:
         """Wait for the next request of a connection; the one before it was answered."""
         stream = _stream_of(server_conn)
-        self._answering.discard(stream)
+        self._is_answered(stream)
         delegate = super().start_request(server_conn, request_conn)
         return _Request(delegate, partial(self._has_spoken, stream))
 
@@ -80,7 +85,7 @@ class LimitedServer(HTTPServer):
         super().on_close(server_conn)
         stream = _stream_of(server_conn)
         self._is_silent_no_more(stream)
-        self._answering.discard(stream)
+        self._is_answered(stream)
 
     async def finish(self, within_s: float) -> None:
         """Answer what was asked, and then nothing more."""
@@ -92,8 +97,26 @@ class LimitedServer(HTTPServer):
         await self.close_all_connections()
 
     def _has_spoken(self, stream: IOStream) -> None:
-        self._answering.add(stream)
         self._is_silent_no_more(stream)
+        self._is_answered(stream)
+        self._look_later(stream, unread=None)
+
+    def _is_answered(self, stream: IOStream) -> None:
+        if (look := self._answering.pop(stream, None)) is not None:
+            look.cancel()
+
+    def _look_later(self, stream: IOStream, unread: "asyncio.Future[None] | None") -> None:
+        loop = asyncio.get_running_loop()
+        look = loop.call_later(self._read_within_s, self._look_at, stream, unread)
+        self._answering[stream] = look
+
+    def _look_at(self, stream: IOStream, unread: "asyncio.Future[None] | None") -> None:
+        """Cut a connection off which has not taken what was written when it was looked at last."""
+        if unread is not None and not unread.done():
+            stream.close()
+        elif not stream.closed():
+            # To write nothing is done when everything before it has been written.
+            self._look_later(stream, stream.write(b""))
 
     def _is_silent_no_more(self, stream: IOStream) -> None:
         if stream not in self._silent:

@@ -12,6 +12,7 @@ from tornado.ioloop import IOLoop
 from server.listening import LimitedServer, allow_files_for, listen
 
 WITHIN_S = 20
+LARGE = 32 * 1024 * 1024
 ASKED = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
 
@@ -25,6 +26,30 @@ class Slow(tornado.web.RequestHandler):
         self.asked.set()
         await self.released.wait()
         self.finish("done")
+
+
+class Large(tornado.web.RequestHandler):
+    """Answers with more than the system keeps for who does not read."""
+
+    cut = asyncio.Event()
+
+    def get(self) -> None:
+        self._auto_finish = False  # or nobody would be told of the connection's end
+        self.write(bytes(LARGE))
+        self.flush()
+
+    def on_connection_close(self) -> None:
+        self.cut.set()
+
+
+class Endless(tornado.web.RequestHandler):
+    """Says a word now and then, and goes on until it is told to end."""
+
+    async def get(self) -> None:
+        while not Slow.released.is_set():
+            self.write("word ")
+            await self.flush()
+            await asyncio.sleep(0.02)
 
 
 class Listening(NamedTuple):
@@ -50,11 +75,12 @@ Start = Callable[..., Listening]
 @pytest.fixture
 def start(io_loop: IOLoop) -> Iterator[Start]:
     """A small server, listening."""
-    Slow.released, Slow.asked = asyncio.Event(), asyncio.Event()
+    Slow.released, Slow.asked, Large.cut = asyncio.Event(), asyncio.Event(), asyncio.Event()
     started: list[Listening] = []
 
     def start(**limits: float) -> Listening:
-        server = LimitedServer(tornado.web.Application([("/", Slow)]), **limits)
+        routes = [("/", Slow), ("/large", Large), ("/endless", Endless)]
+        server = LimitedServer(tornado.web.Application(routes), **limits)
         sockets = listen(0, "127.0.0.1")
         server.add_sockets(sockets)
         started.append(Listening(server, sockets[0].getsockname()[1], []))
@@ -154,6 +180,28 @@ async def test_a_request_that_is_not_answered_in_time_does_not_keep_the_server(s
     await asyncio.wait_for(Slow.asked.wait(), WITHIN_S)
     await listening.server.finish(0.05)
     assert await ended(reader) == b""
+
+
+def asking_for(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+
+
+async def test_who_does_not_read_an_answer_is_cut(start: Start):
+    reader, writer = await start(read_within_s=0.2).connect()
+    writer.write(asking_for("/large"))
+    await asyncio.wait_for(Large.cut.wait(), WITHIN_S)
+    assert len(await ended(reader)) < LARGE
+
+
+async def test_what_goes_on_for_long_is_not_cut_while_it_is_read(start: Start):
+    reader, writer = await start(read_within_s=0.05).connect()
+    writer.write(asking_for("/endless"))
+    async with asyncio.timeout(WITHIN_S):
+        for _ in range(20):
+            await reader.readuntil(b"word ")
+    Slow.released.set()
+    async with asyncio.timeout(WITHIN_S):
+        await reader.readuntil(b"0\r\n\r\n")
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from tests.receiver import Received, Receiver
 
 HEADERS = {"Content-Type": "application/json", "webhook-id": "1"}
 BODY = b'{"id": "1"}'
+MORE_THAN_THE_SYSTEM_KEEPS = 32 * 1024 * 1024
 
 
 @pytest.fixture
@@ -195,6 +196,7 @@ async def odd_server(answer: bytes, *, then_close: bool) -> AsyncIterator[str]:
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf of it", True, 200),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nand then nothing", False, 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", False, None),
         (b"HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", True, 503),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000, True, None),
         (b"SSH-2.0-OpenSSH_9.6\r\n", True, None),
@@ -210,6 +212,15 @@ async def test_an_odd_answer_counts_by_its_status_or_not_at_all(
     client.close()
     assert reply.status == status
     assert (reply.error is None) == (status is not None)
+
+
+async def test_a_receiver_that_takes_no_more_of_the_request_is_given_up_in_time():
+    client = WebhookClient(0.5, loopback_allowed=True)
+    unread = b" " * MORE_THAN_THE_SYSTEM_KEEPS
+    with socket.create_server(("127.0.0.1", 0)) as frozen:  # it accepts, and never reads
+        reply = await client.post(f"http://127.0.0.1:{frozen.getsockname()[1]}/", HEADERS, unread)
+    client.close()
+    assert (reply.status, reply.error) == (None, "no answer in time")
 
 
 # TLS
