@@ -5,6 +5,7 @@
   const live = document.getElementById("live");
   const COUNT_AGAIN_MS = 10000; // at most so often, however much happens
   const REFRESH_WITHIN_MS = 5000; // after an interruption
+  const AGAIN_WITHIN_MS = 5000; // after an answer that was an error
   const MOST_LINES = 200; // of a list of events that grows
   const AGO = new Intl.RelativeTimeFormat("en", { numeric: "always" });
   let stream;
@@ -73,18 +74,31 @@
     while (feed.children.length > MOST_LINES) feed.lastElementChild.remove();
   };
 
-  /** Show the page as it is now, unless somebody is about to do something on it. */
-  const refresh = async () => {
-    const html = await ask(location.href).catch(() => null);
-    const fresh = html && new DOMParser().parseFromString(html, "text/html").getElementById("page");
-    if (fresh && !page.contains(document.activeElement)) page.replaceChildren(...fresh.childNodes);
-  };
-
+  let said = "";
   const say = (name) => {
+    said = name;
     const status = document.getElementById("live");
     if (!status) return;
     status.textContent = status.dataset[name] ?? "";
     status.classList.toggle("is-on", name === "on");
+  };
+
+  /** Show the page as it is now, unless somebody is about to do something on it. */
+  const refresh = async () => {
+    const html = await ask(location.href).catch(() => null);
+    const fresh = html && new DOMParser().parseFromString(html, "text/html").getElementById("page");
+    if (!fresh || page.contains(document.activeElement)) return;
+    page.replaceChildren(...fresh.childNodes);
+    say(said);
+  };
+
+  /** Go on after an error, where a browser does not by itself: the server's database was away,
+   *  say. Whoever is no longer signed in is led to where they can. */
+  const again = async () => {
+    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
+    if (stream?.readyState !== EventSource.CLOSED) return; // this page rests, or has gone on
+    if (answer?.redirected && !page.contains(document.activeElement)) location.reload();
+    else listen();
   };
   const listen = () => {
     stream = new EventSource(page.dataset.stream);
@@ -99,8 +113,8 @@
     stream.addEventListener("event", (told) => showEvent(told.data));
     stream.addEventListener("error", () => {
       say("off");
-      // A browser gives up where the answer is an error: somebody signed out, say.
-      if (stream.readyState === EventSource.CLOSED) setTimeout(refresh, 5000);
+      if (stream?.readyState !== EventSource.CLOSED) return;
+      setTimeout(again, AGAIN_WITHIN_MS * (0.5 + Math.random() / 2));
     });
   };
   const rest = () => {
