@@ -24,6 +24,7 @@ LANGUAGES = (SOURCE, "de", "el", "es", "fr", "it", "ar")
 
 _FORMATS_OF = {SOURCE: "en_GB"}  # the day before the month, and 24 hours
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
+_STEERS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
 
@@ -71,15 +72,21 @@ class Language(GettextLocale):
         """A name of the other direction, marked so that it leaves the words around it in order.
 
         Numbers run from the left everywhere: among words from the right, "+39 06" would not.
+        What steers the direction of letters (U+202E, say) is left out: it could undo the mark.
         """
         if not isinstance(value, str):
             return value
+        value = "".join(letter for letter in value if not _steers(letter))
         directions = {unicodedata.bidirectional(letter) for letter in value}
         from_the_right = not directions.isdisjoint(_RIGHT_TO_LEFT)
         stays = not from_the_right
         if self.direction == "rtl":
             stays = from_the_right and "L" not in directions
         return value if stays else f"{_ISOLATE}{value}{_END_OF_ISOLATE}"
+
+
+def _steers(letter: str) -> bool:
+    return unicodedata.bidirectional(letter) in _STEERS
 
 
 @functools.cache

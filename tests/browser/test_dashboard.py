@@ -11,6 +11,20 @@ from server import clock
 from tests.browser.phone import Phone
 from tests.house import House
 
+AS_IT_IS_SEEN = """(cell) => {
+    const letters = [], texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        for (let at = 0; at < texts.currentNode.length; at++) {
+            const range = document.createRange();
+            range.setStart(texts.currentNode, at);
+            range.setEnd(texts.currentNode, at + 1);
+            letters.push([range.getBoundingClientRect().left, range.toString()]);
+        }
+    }
+    return letters.sort(([one], [other]) => one - other).map(([, letter]) => letter).join("");
+}"""
+"""The letters of a cell of one line, from left to right."""
+
 
 @asynccontextmanager
 async def _desk(browser: Browser, house: House, script: bool) -> AsyncIterator[Phone]:
@@ -111,6 +125,16 @@ async def test_a_lock_opens_from_the_desk_without_script(
         await page.get_by_label("Reason").fill("Guest without a phone")
         await desk_without_script.tap("Open Garden gate")
         await page.locator("#asked", has_text="Opened").wait_for()
+
+
+@pytest.mark.parametrize("name", ["مخزن السطح", "Cellar \u202e"], ids=["Arabic", "steers"])
+async def test_a_name_stays_in_its_place_whichever_way_it_runs(
+    house: House, desk: Phone, name: str
+) -> None:
+    await house.device(name)
+    await desk.visit("/dashboard")
+    from_left_to_right = await desk.page.locator("tbody th").evaluate(AS_IT_IS_SEEN)
+    assert from_left_to_right.endswith("#1")
 
 
 async def test_events_come_in_while_the_page_is_open(house: House, desk: Phone) -> None:

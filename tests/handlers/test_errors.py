@@ -124,7 +124,7 @@ async def test_a_browser_gets_a_page_for_a_guests_error(house: House):
     page = await house.visit(f"/temp-keys/{UNKNOWN_KEY}/confirmation")
     assert page.status == 404
     assert page.response.headers["Content-Type"].startswith("text/html")
-    assert page.response.headers["Vary"] == "Accept, Accept-Language"
+    assert page.response.headers["Vary"].startswith("Accept, Accept-Language")
     assert page.text("h1") != ""
     assert UNKNOWN_KEY not in page.html.get_text()
 

@@ -1,9 +1,13 @@
 """What an organisation's guests see of it."""
 
+import re
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.domain.brand import (
     LARGEST_LOGO_BYTES,
@@ -18,6 +22,10 @@ from server.domain.brand import (
     updated,
 )
 from server.domain.errors import InvalidInput
+
+STYLE = (Path(__file__).parents[3] / "static" / "latchkey.css").read_text()
+CARDS = re.findall(r"--card: (#[0-9a-f]{6});", STYLE.replace("#fff;", "#ffffff;"))
+"""What buttons lie on, in the light scheme and in the dark."""
 
 
 def png(width: int, height: int) -> bytes:
@@ -87,6 +95,19 @@ def test_what_is_no_small_picture_is_refused(data: bytes) -> None:
 def test_a_buttons_text_can_be_read_on_it(colour: str, text: str) -> None:
     assert text_on(colour) == text
     assert contrast_of(colour, text) >= LEAST_CONTRAST
+
+
+@given(st.integers(0, 0xFFFFFF))
+def test_a_button_stands_out_from_its_card_in_both_schemes(number: int) -> None:
+    """By its colour, or by its edge, which has the colour of its text (3 to 1: WCAG 2, 1.4.11)."""
+    colour = f"#{number:06x}"
+    try:
+        edge = text_on(colour)
+    except InvalidInput:
+        return  # nobody's buttons have it
+    assert len(CARDS) == 2
+    for card in CARDS:
+        assert max(contrast_of(colour, card), contrast_of(edge, card)) >= 3, card
 
 
 def test_a_colour_on_which_nothing_can_be_read_is_refused() -> None:
