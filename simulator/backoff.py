@@ -14,6 +14,7 @@ from server.domain.protocol import CloseCode
 FIRST_LIMIT_S = 1.0
 CAP_S = 60.0
 RESTART_JITTER_S = 30.0
+AFTER_SUPERSEDED_S = (300.0, 600.0)
 LONGEST_NAMED_S = 600.0
 """A server that asks for more than ten minutes of silence is not taken at its word."""
 
@@ -48,8 +49,12 @@ def wait_before_retry(
     ``attempt`` counts the failures in a row, from 0. ``cap_s`` bounds every
     wait that the server did not name itself; tests make it short.
     """
-    if ending.code in (CloseCode.SUPERSEDED, CloseCode.CREDENTIAL_REVOKED):
+    if ending.code == CloseCode.CREDENTIAL_REVOKED:
         return None
+    if ending.code == CloseCode.SUPERSEDED:
+        # Whoever took over may be a connection of this lock that died on its way: a lock that
+        # stayed away for good would never open again.
+        return random.uniform(*AFTER_SUPERSEDED_S)
     if ending.code in (CloseCode.GOING_AWAY, CloseCode.RESTART):
         return random.uniform(0, min(RESTART_JITTER_S, cap_s))
     named_s = _named_wait(ending)

@@ -418,11 +418,13 @@ int main(int argc, char **argv) {
         refused = false;
         if (dial(argv[1], argv[2], argv[3], token)) live();
         if (sock >= 0) close(sock);
-        if (close_code == 4000 || close_code == 4001) return 0; /* superseded, revoked */
+        if (close_code == 4001) return 0; /* revoked */
+        if (close_code == 4000) named_wait_s = 300; /* superseded: maybe by a connection that died on its way */
         if (boot_ms() - began > 30000) tries = 0; /* that one was good */
         if (refused) tries = 6; /* a credential does not get better by asking often */
         uint32_t limit_ms = tries < 6 ? 1000u << tries : 60000;
         if (close_code == 1001 || close_code == 1012) limit_ms = 30000;
+        if (close_code == 4000) limit_ms = 300000;
         random_bytes(&chance, sizeof chance);
         uint32_t wait_ms = (uint32_t)(named_wait_s < 600 ? named_wait_s : 600) * 1000 + chance % limit_ms;
         nanosleep(&(struct timespec){wait_ms / 1000, wait_ms % 1000 * 1000000L}, NULL);

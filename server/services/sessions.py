@@ -276,7 +276,10 @@ class Sessions:
             elif self._live.get(lock.id) is not session:
                 continue
             elif session.lock.session_count < lock.session_count:
-                self._end(session, CloseCode.SUPERSEDED)
+                if lock.connection.online:
+                    self._end(session, CloseCode.SUPERSEDED)
+                else:  # by one that was dead when it was let in: this is the lock's only one
+                    session.close(CloseCode.TRY_AGAIN_LATER, "try again in 0 s")
                 self._detach(session, OfflineReason.SUPERSEDED)
             else:
                 session.refresh(lock)

@@ -122,6 +122,21 @@ async def test_a_new_connection_supersedes_the_old_one(house: House) -> None:
         assert (await house.connection(lock))["online"]
 
 
+async def test_a_lock_whose_newer_connection_was_dead_when_it_was_let_in_connects_again(
+    house: House, database: mongo.Database
+) -> None:
+    """A node that stood still takes up a ``hello`` that its lock has given up on long ago."""
+    lock = BareLock(house.url, await house.device())
+    async with lock.online() as only:
+        dead = {"connection.sessionId": "dead", "connection.online": False}
+        let_in = {"$set": dead, "$inc": {"sessionCount": 1}}
+        await database["locks"].update_one({"_id": lock.lock_id}, let_in)
+        await house.services.sessions.check_all()
+        assert await only.closed() == 1013
+    async with lock.online():
+        assert (await house.connection(lock))["online"]
+
+
 async def test_what_the_superseded_connection_still_says_does_not_count(house: House) -> None:
     lock = BareLock(house.url, await house.device())
     key = await house.key(lock)

@@ -15,9 +15,13 @@ def wait(ending: Ending, attempt: int = 0, seed: int = 1, cap_s: float = 60) -> 
     return seconds
 
 
-@pytest.mark.parametrize("code", [4000, 4001])
-def test_a_superseded_or_revoked_lock_stays_away(code):
-    assert wait_before_retry(Ending(code=code), 0, Random(1)) is None
+def test_a_revoked_lock_stays_away():
+    assert wait_before_retry(Ending(code=4001), 0, Random(1)) is None
+
+
+@given(seed=seeds)
+def test_a_superseded_lock_stays_away_for_minutes_and_looks_again(seed):
+    assert 300 <= wait(Ending(code=4000), seed=seed, cap_s=0.5) <= 600
 
 
 @given(seed=seeds, code=st.sampled_from([1001, 1012]))
