@@ -50,6 +50,8 @@ class SocketChannel:
             written = self._socket.write_message(text)
         except WebSocketClosedError as error:
             raise ChannelClosed("the connection is gone") from error
+        if written.done() and written.exception() is None:
+            return
         self._unsent_bytes += len(text)
         written.add_done_callback(lambda done: self._sent(done, len(text)))
 

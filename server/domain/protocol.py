@@ -220,6 +220,8 @@ class Error(_Frame, frozen=True, kw_only=True, tag="error"):
 
 ServerFrame = Welcome | Command | Key | Time | Ack | Error
 
+_DATED = (_DatedFrame, Batch)
+
 
 class UnknownFrame(Struct, frozen=True):
     """A well-formed frame of a type that this side does not know: answered, otherwise ignored."""
@@ -251,7 +253,7 @@ _SERVER_TYPES = frozenset(map(wire_type, SERVER_FRAMES))
 
 def encode_frame(frame: LockFrame | ServerFrame) -> str:
     """Write a frame as the JSON text that goes on the wire."""
-    dated = isinstance(frame, _DatedFrame | Batch)
+    dated = isinstance(frame, _DATED)
     return _encoder.encode(_with_wire_times(frame) if dated else frame).decode()
 
 

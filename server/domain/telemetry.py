@@ -1,14 +1,22 @@
 """Reports of locks as they are kept, and the rule for acknowledging them."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct, structs
 
 from server.domain.errors import ProtocolError
-from server.domain.locks import LatestReading
+from server.domain.locks import AckedReports, LatestReading
 from server.domain.protocol import CloseCode, Report, Telemetry
+
+_MEASUREMENTS = tuple(
+    name
+    for name in LatestReading.__struct_fields__
+    if name in Telemetry.__struct_fields__ and name not in ("seq", "at")
+)
+"""What a reading may carry."""
 
 MOST_AHEAD = 2000
 """How many reports a session may send past a missing one before its connection is closed."""
@@ -26,6 +34,27 @@ class StoredReport(Struct, frozen=True, kw_only=True):
     received_at: datetime
     report: Report
     fresh: bool = False
+
+
+class KnownOfLock(Struct, frozen=True, kw_only=True):
+    """What a lock's reports have told of it, to be kept with the lock."""
+
+    seen_at: datetime
+    acked: AckedReports | None = None
+    clock_skew_ms: int | None = None
+    reading: LatestReading | None = None
+
+    def then(self, later: "KnownOfLock") -> "KnownOfLock":
+        """What is known after ``later`` came to this."""
+        skew_ms = later.clock_skew_ms
+        return KnownOfLock(
+            seen_at=later.seen_at,
+            acked=later.acked or self.acked,
+            clock_skew_ms=self.clock_skew_ms if skew_ms is None else skew_ms,
+            reading=self.reading
+            if later.reading is None
+            else later_reading(self.reading, later.reading),
+        )
 
 
 class AckLine:
@@ -90,6 +119,24 @@ class FreshReports:
         self._last_seq = max(self._last_seq, seq)
 
 
+def known_of_locks(
+    reports: Iterable[StoredReport], acked: Mapping[int, AckedReports], now: datetime
+) -> dict[int, KnownOfLock]:
+    """What these reports, and what is ``acked``, tell of each lock, by its id."""
+    by_lock: defaultdict[int, list[StoredReport]] = defaultdict(list)
+    for stored in reports:
+        by_lock[stored.lock_id].append(stored)
+    return {
+        lock_id: KnownOfLock(
+            seen_at=now,
+            acked=acked.get(lock_id),
+            clock_skew_ms=clock_skew_ms(by_lock[lock_id]),
+            reading=latest_reading(by_lock[lock_id]),
+        )
+        for lock_id in {**by_lock, **acked}
+    }
+
+
 def clock_skew_ms(reports: Iterable[StoredReport]) -> int | None:
     """How far a lock's clock is ahead, by the newest of its reports that is fresh.
 
@@ -109,15 +156,41 @@ def latest_reading(reports: Sequence[StoredReport]) -> LatestReading | None:
     carries it again. An epoch that began later counts as later, whatever its numbers.
     """
     epochs = list(dict.fromkeys(stored.epoch for stored in reports))
-    latest: LatestReading | None = None
-    for stored in sorted(reports, key=lambda one: (epochs.index(one.epoch), one.report.seq)):
-        reading = stored.report
-        if not isinstance(reading, Telemetry):
+    in_order = sorted(reports, key=lambda one: (epochs.index(one.epoch), one.report.seq))
+    newest: StoredReport | None = None
+    found: dict[str, Any] = {}
+    # From the newest on, which mostly carries all there is.
+    for stored in reversed(in_order):
+        if not isinstance(stored.report, Telemetry):
             continue
-        merged: dict[str, Any] = {} if latest is None else structs.asdict(latest)
-        merged |= {
-            name: value for name, value in structs.asdict(reading).items() if value is not None
-        }
-        merged |= {"epoch": stored.epoch, "received_at": stored.received_at}
-        latest = LatestReading(**merged)
-    return latest
+        newest = newest or stored
+        for name in _MEASUREMENTS:
+            value = getattr(stored.report, name)
+            if value is not None:
+                found.setdefault(name, value)
+        if len(found) == len(_MEASUREMENTS):
+            break
+    if newest is None:
+        return None
+    return LatestReading(
+        seq=newest.report.seq,
+        epoch=newest.epoch,
+        at=newest.report.at,
+        received_at=newest.received_at,
+        **found,
+    )
+
+
+def later_reading(known: LatestReading | None, reading: LatestReading) -> LatestReading:
+    """What is known of a lock after ``reading`` came to what was ``known``.
+
+    A reading that is not newer changes nothing; one that is newer leaves standing what it does
+    not carry itself.
+    """
+    if known is None:
+        return reading
+    if reading.epoch == known.epoch and reading.seq <= known.seq:
+        return known
+    carried = {name: getattr(reading, name) for name in _MEASUREMENTS}
+    kept = {name: getattr(known, name) for name, value in carried.items() if value is None}
+    return structs.replace(reading, **kept)

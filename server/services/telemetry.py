@@ -9,7 +9,8 @@ import structlog
 from server import clock
 from server.domain.errors import StorageUnavailable
 from server.domain.locks import AckedReports
-from server.domain.telemetry import StoredReport
+from server.domain.telemetry import StoredReport, known_of_locks
+from server.services.known_of_locks import KnownOfLocks
 from server.services.metrics import Metrics
 from server.services.room import Room
 from server.storage.report_store import ReportStore
@@ -26,6 +27,9 @@ class Acknowledging(Protocol):
     @property
     def epoch(self) -> str: ...
 
+    @property
+    def acked_seq(self) -> int: ...
+
     def reports_stored(self, seqs: list[int]) -> int: ...
 
     def tell_acked(self) -> None: ...
@@ -41,6 +45,7 @@ class TelemetryWriter:
     def __init__(self, reports: ReportStore, most_waiting: int, metrics: Metrics) -> None:
         self._store = reports
         self._metrics = metrics
+        self._known = KnownOfLocks(reports)
         self._room = Room(most_waiting)
         self._waiting: asyncio.Queue[tuple[Acknowledging, list[StoredReport]]] = asyncio.Queue()
 
@@ -57,6 +62,11 @@ class TelemetryWriter:
 
     async def write_forever(self) -> None:
         """Store what is queued and acknowledge it: run as the one task of its kind."""
+        async with asyncio.TaskGroup() as writers:
+            writers.create_task(self._store_forever())
+            writers.create_task(self._known.write_forever())
+
+    async def _store_forever(self) -> None:
         while True:
             gathered = [await self._waiting.get()]
             count = len(gathered[0][1])
@@ -78,6 +88,7 @@ class TelemetryWriter:
         try:
             async with asyncio.timeout(within_s):
                 await self._waiting.join()
+                await self._known.until_written()
         except TimeoutError:
             log.warning("reports_left_to_the_locks")
 
@@ -89,17 +100,19 @@ class TelemetryWriter:
         for session, batch in gathered:
             seqs[session] += [stored.report.seq for stored in batch]
             lock_ids[session] = batch[0].lock_id
+        # What was acknowledged before tells nothing new of its lock.
+        news = [
+            stored
+            for session, batch in gathered
+            for stored in batch
+            if stored.report.seq > session.acked_seq
+        ]
         acked: dict[int, AckedReports] = {}
         for session, stored_seqs in seqs.items():
             up_to = session.reports_stored(stored_seqs)
             session.tell_acked()
             acked[lock_ids[session]] = AckedReports(epoch=session.epoch, seq=up_to)
-        try:
-            await self._store.update_locks(reports, acked, clock.now())
-        except StorageUnavailable:
-            # Nothing is lost: the reports are stored, and a lock that is not told so
-            # in its next welcome sends them again, to be stored once.
-            log.warning("latest_readings_late", locks=len(acked))
+        self._known.note(known_of_locks(news, acked, clock.now()))
 
     async def _store_until_done(self, reports: list[StoredReport]) -> None:
         while True:

@@ -1,6 +1,5 @@
 """Reports of locks: each stored once, with the lock's latest reading kept beside it."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +10,8 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from server.domain.errors import StorageUnavailable
 from server.domain.lock_news import TOLD
-from server.domain.locks import AckedReports, LatestReading
 from server.domain.protocol import Event, Telemetry
-from server.domain.telemetry import StoredReport, clock_skew_ms, latest_reading
+from server.domain.telemetry import KnownOfLock, StoredReport
 from server.storage.mongo import Database, Document, reports_outages
 
 _DUPLICATE_KEY = 11000
@@ -62,26 +60,20 @@ class ReportStore:
             return int(details["nInserted"])
         return len(done.inserted_ids)
 
-    async def update_locks(
-        self, reports: Sequence[StoredReport], acked: dict[int, AckedReports], now: datetime
-    ) -> None:
-        """Keep what is now known of each lock: its latest reading, ``acked``, its clock's skew."""
-        by_lock: defaultdict[int, list[StoredReport]] = defaultdict(list)
-        for stored in reports:
-            by_lock[stored.lock_id].append(stored)
-        updates: list[UpdateOne] = []
-        for lock_id, stored_reports in by_lock.items():
-            seen: Document = {"connection.lastSeenAt": now}
-            skew_ms = clock_skew_ms(stored_reports)
-            if skew_ms is not None:
-                seen["connection.clockSkewMs"] = skew_ms
-            if lock_id in acked:
-                seen["acked"] = msgspec.to_builtins(acked[lock_id])
-            updates.append(UpdateOne({"_id": lock_id}, {"$set": seen}))
-            reading = latest_reading(stored_reports)
-            if reading is not None:
-                updates.append(_update_reading(lock_id, reading))
-        await self._locks.bulk_write(updates, ordered=False)
+    async def update_locks(self, known: Mapping[int, KnownOfLock]) -> None:
+        """Keep with each lock what is now known of it; a reading that is not newer changes nothing.
+
+        Raises:
+            StorageUnavailable: MongoDB is away.
+        """
+        both = [_update(lock_id, news, with_reading=True) for lock_id, news in known.items()]
+        if not both:
+            return
+        done = await self._locks.bulk_write(both, ordered=False)
+        if done.matched_count < len(both):
+            # Where a reading was not newer, the rest is to be kept all the same.
+            rest = [_update(lock_id, news, with_reading=False) for lock_id, news in known.items()]
+            await self._locks.bulk_write(rest, ordered=False)
 
     async def list_of_lock(self, lock_id: int, org_id: str, limit: int) -> list[Document]:
         """The organisation's newest reports of a lock, newest first, as they are stored."""
@@ -147,15 +139,22 @@ def read_report(document: Document) -> StoredReport:
     )
 
 
-def _update_reading(lock_id: int, reading: LatestReading) -> UpdateOne:
-    fields: Document = msgspec.to_builtins(reading, builtin_types=(datetime,))
-    carried = {f"telemetry.{name}": value for name, value in fields.items() if value is not None}
-    is_newer = {
-        "$or": [
-            {"telemetry": None},
-            {"telemetry.epoch": {"$ne": reading.epoch}},
-            {"telemetry.seq": {"$lt": reading.seq}},
-        ]
-    }
-    if_absent = {"_id": lock_id, **is_newer}
-    return UpdateOne(if_absent, {"$set": carried})
+def _update(lock_id: int, known: KnownOfLock, *, with_reading: bool) -> UpdateOne:
+    fields: Document = {"connection.lastSeenAt": known.seen_at}
+    if known.clock_skew_ms is not None:
+        fields["connection.clockSkewMs"] = known.clock_skew_ms
+    if known.acked is not None:
+        fields["acked"] = {"epoch": known.acked.epoch, "seq": known.acked.seq}
+    reading = known.reading
+    if reading is None or not with_reading:
+        return UpdateOne({"_id": lock_id}, {"$set": fields})
+    carried: Document = msgspec.to_builtins(reading, builtin_types=(datetime,))
+    for name, value in carried.items():
+        if value is not None:
+            fields[f"telemetry.{name}"] = value
+    is_newer = [
+        {"telemetry": None},
+        {"telemetry.epoch": {"$ne": reading.epoch}},
+        {"telemetry.seq": {"$lt": reading.seq}},
+    ]
+    return UpdateOne({"_id": lock_id, "$or": is_newer}, {"$set": fields})

@@ -100,11 +100,13 @@ async def test_an_older_report_that_comes_late_does_not_replace_the_newest(house
             pass
         await connection.reading(1, battery=50)
         await connection.hear("ack")
+        await connection.reading(3, rssi=-61)
 
-    async def battery() -> float | None:
-        return await shown_battery(house, lock.lock_id)
+        async def reading() -> dict[str, int] | None:
+            shown = (await house.manage("GET", f"/locks/{lock.lock_id}")).json()["telemetry"]
+            return shown if shown is not None and shown.get("rssi") == -61 else None
 
-    assert await until(battery) == 49
+        assert (await until(reading))["battery"] == 49
 
 
 async def test_a_report_that_the_server_has_forgotten_is_not_asked_for_again(

@@ -1,6 +1,7 @@
 """Which reports may be acknowledged, and what a lock's readings say at last."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,12 +9,13 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from server.domain.errors import ProtocolError
-from server.domain.locks import LatestReading
+from server.domain.locks import AckedReports, LatestReading
 from server.domain.protocol import BoltState, DoorState, Event, LockEvent, Report, Telemetry
 from server.domain.telemetry import (
     MOST_AHEAD,
     AckLine,
     FreshReports,
+    KnownOfLock,
     StoredReport,
     clock_skew_ms,
     latest_reading,
@@ -263,3 +265,36 @@ def test_without_a_fresh_report_nothing_is_known_of_the_clock():
 def test_a_clock_that_was_never_set_is_told_as_it_is():
     lost = structs.replace(came(1, 0), report=Telemetry(seq=1, at=datetime(1970, 1, 1, tzinfo=UTC)))
     assert clock_skew_ms([lost]) == -round(lost.received_at.timestamp() * 1000)
+
+
+# What is known of a lock
+
+
+def known(reading: LatestReading | None, **values: Any) -> KnownOfLock:
+    return KnownOfLock(seen_at=NOW, reading=reading, **values)
+
+
+def at_seq(seq: int, epoch: str = "e", **values: Any) -> LatestReading:
+    return LatestReading(seq=seq, epoch=epoch, at=NOW, received_at=NOW, **values)
+
+
+def test_a_later_reading_leaves_standing_what_it_does_not_carry():
+    both = known(at_seq(1, battery=50, rssi=-60)).then(known(at_seq(2, rssi=-70)))
+    assert both.reading == at_seq(2, battery=50, rssi=-70)
+
+
+@pytest.mark.parametrize("seq", [1, 2])
+def test_a_reading_that_is_not_newer_changes_nothing(seq: int):
+    both = known(at_seq(2, battery=49)).then(known(at_seq(seq, battery=50)))
+    assert both.reading == at_seq(2, battery=49)
+
+
+def test_the_first_reading_of_another_epoch_is_newer():
+    both = known(at_seq(900, "old", battery=5)).then(known(at_seq(1, "new", battery=98)))
+    assert both.reading == at_seq(1, "new", battery=98)
+
+
+def test_news_without_a_reading_leave_the_reading_and_the_skew():
+    acked = AckedReports(epoch="e", seq=3)
+    both = known(at_seq(2, battery=49), clock_skew_ms=7).then(known(None, acked=acked))
+    assert both == known(at_seq(2, battery=49), clock_skew_ms=7, acked=acked)

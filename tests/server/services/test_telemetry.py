@@ -37,6 +37,10 @@ class Session:
         self._line = AckLine(0)
         self._at_ack = at_ack
 
+    @property
+    def acked_seq(self) -> int:
+        return self._line.acked_seq
+
     def reports(self, *seqs: int) -> list[StoredReport]:
         for seq in seqs:
             self._line.received(seq)

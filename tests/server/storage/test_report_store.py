@@ -10,7 +10,7 @@ from server.domain.errors import StorageUnavailable
 from server.domain.locks import AckedReports, LatestReading, Lock
 from server.domain.organizations import Scope
 from server.domain.protocol import BoltState, Event, LockEvent, Report, Telemetry
-from server.domain.telemetry import StoredReport
+from server.domain.telemetry import StoredReport, known_of_locks
 from server.storage.lock_store import LockStore
 from server.storage.mongo import Database
 from server.storage.report_store import ReportStore
@@ -167,7 +167,7 @@ async def test_reports_that_are_not_durable_do_not_count_as_stored(database: Dat
 
 async def test_the_latest_reading_is_kept_with_the_lock(reports: ReportStore, database: Database):
     await add_lock(database)
-    await reports.update_locks([reading(7, battery=55)], {}, NOW)
+    await reports.update_locks(known_of_locks([reading(7, battery=55)], {}, NOW))
     assert await latest(database) == LatestReading(
         seq=7, epoch="e", at=NOW - timedelta(seconds=53), received_at=NOW, battery=55
     )
@@ -177,8 +177,8 @@ async def test_a_value_stands_until_a_later_reading_carries_it_again(
     reports: ReportStore, database: Database
 ):
     await add_lock(database)
-    await reports.update_locks([reading(1, battery=55, rssi=-60)], {}, NOW)
-    await reports.update_locks([reading(2, rssi=-70)], {}, NOW)
+    await reports.update_locks(known_of_locks([reading(1, battery=55, rssi=-60)], {}, NOW))
+    await reports.update_locks(known_of_locks([reading(2, rssi=-70)], {}, NOW))
     said = await latest(database)
     assert said is not None
     assert (said.seq, said.battery, said.rssi) == (2, 55, -70)
@@ -189,9 +189,9 @@ async def test_a_reading_that_is_older_or_known_overwrites_nothing(
     reports: ReportStore, database: Database, seq: int
 ):
     await add_lock(database)
-    await reports.update_locks([reading(7, battery=55)], {}, NOW)
+    await reports.update_locks(known_of_locks([reading(7, battery=55)], {}, NOW))
     before = await latest(database)
-    await reports.update_locks([reading(seq, battery=99, rssi=-60)], {}, NOW)
+    await reports.update_locks(known_of_locks([reading(seq, battery=99, rssi=-60)], {}, NOW))
     assert await latest(database) == before
 
 
@@ -199,8 +199,8 @@ async def test_after_a_factory_reset_the_first_reading_counts(
     reports: ReportStore, database: Database
 ):
     await add_lock(database)
-    await reports.update_locks([reading(900, "old", battery=5)], {}, NOW)
-    await reports.update_locks([reading(1, "new", battery=98)], {}, NOW)
+    await reports.update_locks(known_of_locks([reading(900, "old", battery=5)], {}, NOW))
+    await reports.update_locks(known_of_locks([reading(1, "new", battery=98)], {}, NOW))
     said = await latest(database)
     assert said is not None
     assert (said.epoch, said.seq, said.battery) == ("new", 1, 98)
@@ -208,7 +208,7 @@ async def test_after_a_factory_reset_the_first_reading_counts(
 
 async def test_an_event_is_no_reading(reports: ReportStore, database: Database):
     await add_lock(database)
-    await reports.update_locks([tampered(1)], {}, NOW)
+    await reports.update_locks(known_of_locks([tampered(1)], {}, NOW))
     assert await latest(database) is None
 
 
@@ -216,7 +216,9 @@ async def test_the_readings_of_many_locks_do_not_mix(reports: ReportStore, datab
     for lock_id in (17, 18):
         await add_lock(database, lock_id)
     await reports.update_locks(
-        [reading(1, lock_id=17, battery=17), reading(9, lock_id=18, battery=18)], {}, NOW
+        known_of_locks(
+            [reading(1, lock_id=17, battery=17), reading(9, lock_id=18, battery=18)], {}, NOW
+        )
     )
     first, second = await latest(database, 17), await latest(database, 18)
     assert first is not None
@@ -227,7 +229,7 @@ async def test_the_readings_of_many_locks_do_not_mix(reports: ReportStore, datab
 async def test_what_is_acknowledged_is_kept_with_the_lock(reports: ReportStore, database: Database):
     await add_lock(database)
     acked = AckedReports(epoch="e", seq=7)
-    await reports.update_locks([reading(7)], {17: acked}, NOW)
+    await reports.update_locks(known_of_locks([reading(7)], {17: acked}, NOW))
     lock = await LockStore(database).find(17, Scope(org_id="org"))
     assert lock.acked == acked
     assert lock.connection.last_seen_at == NOW
@@ -235,7 +237,7 @@ async def test_what_is_acknowledged_is_kept_with_the_lock(reports: ReportStore, 
 
 async def test_a_reading_is_no_proof_of_life(reports: ReportStore, database: Database):
     await add_lock(database)
-    await reports.update_locks([reading(7)], {}, NOW)
+    await reports.update_locks(known_of_locks([reading(7)], {}, NOW))
     lock = await LockStore(database).find(17, Scope(org_id="org"))
     assert lock.connection.online is False
 
@@ -243,5 +245,7 @@ async def test_a_reading_is_no_proof_of_life(reports: ReportStore, database: Dat
 async def test_a_lock_that_is_gone_is_not_made_again_by_its_readings(
     reports: ReportStore, database: Database
 ):
-    await reports.update_locks([reading(7)], {17: AckedReports(epoch="e", seq=7)}, NOW)
+    await reports.update_locks(
+        known_of_locks([reading(7)], {17: AckedReports(epoch="e", seq=7)}, NOW)
+    )
     assert await database["locks"].count_documents({}) == 0
