@@ -49,7 +49,10 @@ CLOSE_CODES: Mapping[CloseCode, tuple[str, str]] = {
         "overload",
         "waits as many seconds as the reason says, and a random time more",
     ),
-    CloseCode.SUPERSEDED: ("another connection of this lock took over", "stays away"),
+    CloseCode.SUPERSEDED: (
+        "another connection of this lock took over",
+        "stays away for five to ten minutes",
+    ),
     CloseCode.CREDENTIAL_REVOKED: ("the credential was revoked", "stops"),
     CloseCode.NO_HELLO: ("no hello in time", "connects again"),
     CloseCode.BROKEN_FRAME: ("a frame broke the protocol", "connects again, without that frame"),
