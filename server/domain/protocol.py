@@ -10,10 +10,11 @@ from enum import IntEnum, StrEnum
 from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from server.domain.errors import ProtocolError
 from server.domain.times import AwareTime, WireTime, in_utc, wire_time
+from server.domain.words import printable
 
 SUBPROTOCOL = "latchkey.v1"
 MAX_FRAME_BYTES = 64 * 1024
@@ -82,6 +83,13 @@ class _Frame(
 ):
     """What all frames share. Unknown fields are ignored, as the protocol asks."""
 
+    def _make_printable(self, *names: str) -> None:
+        """What people may read in these fields is what can be shown to them."""
+        for name in names:
+            words: str | None = getattr(self, name)
+            if words is not None:
+                structs.force_setattr(self, name, printable(words))
+
 
 class _DatedFrame(_Frame, frozen=True, kw_only=True):
     """What frames share that say when something was, by the lock's clock."""
@@ -104,6 +112,9 @@ class Hello(_Frame, frozen=True, kw_only=True, tag="hello"):
     last_seq: Annotated[int, Meta(ge=0, le=2**53 - 1)]
     capabilities: Annotated[list[Word], Meta(max_length=32)] = []
 
+    def __post_init__(self) -> None:
+        self._make_printable("firmware", "model")
+
 
 class Telemetry(_DatedFrame, frozen=True, kw_only=True, tag="telemetry"):
     """One reading: battery in %, voltage in V, signal in dBm, temperature in degrees Celsius."""
@@ -125,6 +136,10 @@ class Event(_DatedFrame, frozen=True, kw_only=True, tag="event"):
     command_id: Word | None = None
     detail: Text | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._make_printable("detail")
+
 
 Report = Telemetry | Event
 
@@ -141,6 +156,10 @@ class Result(_DatedFrame, frozen=True, kw_only=True, tag="result"):
     command_id: Word
     status: ResultStatus
     reason: Word | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._make_printable("reason")
 
 
 class TimeRequest(_Frame, frozen=True, kw_only=True, tag="time"):
