@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from server import logs, service_manager, shell, tracing, upkeep
+from server import console, logs, service_manager, shell, tracing, upkeep
 from server.app import make_app, open_services
 from server.domain.errors import LatchkeyError
 from server.environment import read_settings
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(settings.log_format)
         asyncio.run(options.run(settings, options))
     except (LatchkeyError, MongodbUnavailable, _CannotListen) as error:
-        print(shell.explained(error), file=sys.stderr)
+        print(console.explained(error), file=sys.stderr)
         return 1
     return 0
 

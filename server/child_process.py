@@ -1,8 +1,10 @@
 """Children that do not outlive their parent, however that ends."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 # Linux kills a process together with its parent only if the process asks for
 # it. A Python of its own asks, and then becomes the command: to ask between
@@ -30,3 +32,16 @@ def dying_with_parent(command: Sequence[str]) -> list[str]:
     one that lives as long as the child should. Elsewhere this only runs the command.
     """
     return [sys.executable, "-I", "-S", "-c", _ASK, str(os.getpid()), *command]
+
+
+async def stop(process: asyncio.subprocess.Process, within_s: float) -> None:
+    """Have a child end; it is killed after ``within_s``, or at once when this is cancelled."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), within_s)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -1,12 +1,10 @@
 """What an operator does at a shell: organisations, API keys, locks and temp keys."""
 
 import argparse
-import json
-import math
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +13,14 @@ import segno
 
 from server import clock
 from server.app import open_administration
+from server.console import command, from_to, print_all, print_answer, reach_mongodb
 from server.domain.brand import BrandUpdate
-from server.domain.errors import (
-    InvalidInput,
-    LockNotFound,
-    OrganizationNotFound,
-    StorageUnavailable,
-)
+from server.domain.errors import InvalidInput
 from server.domain.organizations import Operator
 from server.domain.temp_keys import LONGEST_WINDOW, NewDoor, NewTempKey
-from server.domain.times import wire_time
 from server.services.provisioning import NewLock
 from server.services.registry import Services
 from server.settings import Settings
-from server.storage.data_folder import DataFolderInUse
-from server.storage.embedded_mongodb import embedded_mongodb, uri_of_running_mongodb
-
-Run = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, None]]
 
 
 def add_commands(commands: Any) -> None:
@@ -44,10 +33,10 @@ def add_commands(commands: Any) -> None:
 
 def _add_organization_commands(commands: Any) -> None:
     group = commands.add_parser("org", help="organisations").add_subparsers(required=True)
-    create = _command(group, "create", _create_organization, "add an organisation")
+    create = command(group, "create", _create_organization, "add an organisation")
     create.add_argument("name", type=_name)
-    _command(group, "list", _list_organizations, "list the organisations")
-    brand = _command(group, "brand", _brand_organization, "set what guests see of an organisation")
+    command(group, "list", _list_organizations, "list the organisations")
+    brand = command(group, "brand", _brand_organization, "set what guests see of an organisation")
     brand.add_argument("org", help="the organisation's id")
     brand.add_argument("--name")
     brand.add_argument("--accent-color", help="of the buttons: #0b5fd0")
@@ -58,106 +47,61 @@ def _add_organization_commands(commands: Any) -> None:
 
 def _add_api_key_commands(commands: Any) -> None:
     group = commands.add_parser("key", help="API keys").add_subparsers(required=True)
-    issue = _command(group, "issue", _issue_api_key, "issue an API key, shown only this once")
+    issue = command(group, "issue", _issue_api_key, "issue an API key, shown only this once")
     issue.add_argument(
-        "--expires-in-days", type=_from_to(0.001, 3650), help="good for so long (for good)"
+        "--expires-in-days", type=from_to(0.001, 3650), help="good for so long (for good)"
     )
-    rotate = _command(group, "rotate", _rotate_api_key, "issue an API key in place of the others")
+    rotate = command(group, "rotate", _rotate_api_key, "issue an API key in place of the others")
     rotate.add_argument(
         "--overlap-minutes",
-        type=_from_to(0, 60 * 24 * 365),
+        type=from_to(0, 60 * 24 * 365),
         default=0,
         help="how long the others stay good (0)",
     )
-    revoke = _command(group, "revoke", _revoke_api_keys, "end all API keys at once")
-    listing = _command(group, "list", _list_api_keys, "list the API keys that are good, masked")
-    for command in (issue, rotate, revoke, listing):
-        whose = command.add_mutually_exclusive_group(required=True)
+    revoke = command(group, "revoke", _revoke_api_keys, "end all API keys at once")
+    listing = command(group, "list", _list_api_keys, "list the API keys that are good, masked")
+    for added in (issue, rotate, revoke, listing):
+        whose = added.add_mutually_exclusive_group(required=True)
         whose.add_argument("--org", help="the organisation's id")
         whose.add_argument("--super", action="store_true", help="the key to all organisations")
 
 
 def _add_lock_commands(commands: Any) -> None:
     group = commands.add_parser("lock", help="locks").add_subparsers(required=True)
-    create = _command(group, "create", _create_lock, "add a lock; its token is shown only once")
+    create = command(group, "create", _create_lock, "add a lock; its token is shown only once")
     create.add_argument("name", type=_name)
     create.add_argument("--time-zone", default="UTC", help="the door's IANA zone (UTC)")
     create.add_argument("--id", type=int, help="the lock's number (the next free one)")
-    listing = _command(group, "list", _list_locks, "list the locks")
-    credential = _command(group, "credential", _issue_device_token, "replace a device token")
+    listing = command(group, "list", _list_locks, "list the locks")
+    credential = command(group, "credential", _issue_device_token, "replace a device token")
     credential.add_argument("lock", type=int, help="the lock's number")
-    for command in (create, listing, credential):
-        command.add_argument("--org", required=True, help="the organisation's id")
+    for added in (create, listing, credential):
+        added.add_argument("--org", required=True, help="the organisation's id")
 
 
 def _add_temp_key_commands(commands: Any) -> None:
     group = commands.add_parser("temp-key", help="temp keys").add_subparsers(required=True)
-    create = _command(group, "create", _create_temp_key, "issue a temp key: a link and a QR code")
+    create = command(group, "create", _create_temp_key, "issue a temp key: a link and a QR code")
     create.add_argument("--org", required=True, help="the organisation's id")
     create.add_argument("--lock", type=int, action="append", required=True, help="again for more")
     create.add_argument(
         "--hours",
-        type=_from_to(0.01, LONGEST_WINDOW / timedelta(hours=1)),
+        type=from_to(0.01, LONGEST_WINDOW / timedelta(hours=1)),
         default=24,
         help="valid from now for so long (24)",
     )
     create.add_argument(
-        "--uses", type=_from_to(1, 2**31 - 1, int), help="how often it opens (as often as wanted)"
+        "--uses", type=from_to(1, 2**31 - 1, int), help="how often it opens (as often as wanted)"
     )
     create.add_argument(
         "--url", default="http://127.0.0.1:8080", help="where guests reach the server"
     )
 
 
-def _command(group: Any, name: str, run: Run, said: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = group.add_parser(name, help=said, description=said)
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=run)
-    return command
-
-
 def _name(text: str) -> str:
     if not 1 <= len(text.strip()) <= 200:
         raise argparse.ArgumentTypeError("a name has 1 to 200 characters")
     return text
-
-
-def _from_to(least: float, most: float, kind: Callable[[str], float] = float) -> Any:
-    """A type of arguments: numbers within limits."""
-
-    def read(text: str) -> float:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = math.nan
-        if not least <= number <= most:
-            limits = f"{least:.10g} to {most:.10g}"
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {limits}")
-        return number
-
-    return read
-
-
-@asynccontextmanager
-async def reach_mongodb(settings: Settings) -> AsyncIterator[str]:
-    """The URI of the settings' MongoDB, or of the server's own: running, or started for this.
-
-    Raises:
-        MongodbUnavailable: it did not start.
-    """
-    if settings.mongodb_uri is not None:
-        yield settings.mongodb_uri.reveal()
-        return
-    running = embedded_mongodb(settings.data_dir)
-    try:
-        uri = await running.__aenter__()
-    except DataFolderInUse:
-        yield uri_of_running_mongodb(settings.data_dir)
-        return
-    try:
-        yield uri
-    finally:
-        await running.__aexit__(None, None, None)
 
 
 @asynccontextmanager
@@ -171,12 +115,12 @@ async def _administration(settings: Settings) -> AsyncIterator[Services]:
 
 async def _create_organization(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
-        _print(options, await services.provisioning.create_organization(options.name))
+        print_answer(options, await services.provisioning.create_organization(options.name))
 
 
 async def _list_organizations(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
-        _print_all(options, await services.provisioning.list_organizations())
+        print_all(options, await services.provisioning.list_organizations())
 
 
 async def _brand_organization(settings: Settings, options: argparse.Namespace) -> None:
@@ -195,7 +139,7 @@ async def _brand_organization(settings: Settings, options: argparse.Namespace) -
     async with _administration(settings) as services:
         organization = await services.organizations.find(options.org)
         changed = await services.organizations.change(organization, wanted)
-        _print(options, changed)
+        print_answer(options, changed)
 
 
 async def _issue_api_key(settings: Settings, options: argparse.Namespace) -> None:
@@ -203,26 +147,26 @@ async def _issue_api_key(settings: Settings, options: argparse.Namespace) -> Non
     expires_at = None if days is None else clock.now() + timedelta(days=days)
     async with _administration(settings) as services:
         secret = await services.provisioning.issue_api_key(options.org, expires_at)
-        _print(options, {"apiKey": secret})
+        print_answer(options, {"apiKey": secret})
 
 
 async def _rotate_api_key(settings: Settings, options: argparse.Namespace) -> None:
     overlap = timedelta(minutes=options.overlap_minutes)
     async with _administration(settings) as services:
         secret = await services.provisioning.rotate_api_key(options.org, overlap)
-        _print(options, {"apiKey": secret})
+        print_answer(options, {"apiKey": secret})
 
 
 async def _revoke_api_keys(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
         count = await services.provisioning.revoke_api_keys(options.org)
-        _print(options, {"revoked": count})
+        print_answer(options, {"revoked": count})
 
 
 async def _list_api_keys(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
         keys = await services.provisioning.list_api_keys(options.org)
-        _print_all(
+        print_all(
             options,
             (
                 {
@@ -242,13 +186,13 @@ async def _create_lock(settings: Settings, options: argparse.Namespace) -> None:
         provisioning = services.provisioning
         lock = await provisioning.create_lock(options.org, wanted)
         token = await provisioning.issue_device_token(options.org, lock.id)
-        _print(options, {"lockId": lock.id, "uuid": lock.uuid, "token": token})
+        print_answer(options, {"lockId": lock.id, "uuid": lock.uuid, "token": token})
 
 
 async def _list_locks(settings: Settings, options: argparse.Namespace) -> None:
     async with _administration(settings) as services:
         locks = await services.provisioning.list_locks(options.org)
-        _print_all(
+        print_all(
             options,
             (
                 {"lockId": lock.id, "name": lock.name, "online": lock.connection.online}
@@ -261,7 +205,7 @@ async def _issue_device_token(settings: Settings, options: argparse.Namespace) -
     async with _administration(settings) as services:
         operator = Operator(org_id=options.org, name="shell")
         issued = await services.credential_changes.issue_token(operator, options.lock)
-        _print(options, {"lockId": options.lock, "token": issued.token})
+        print_answer(options, {"lockId": options.lock, "token": issued.token})
 
 
 async def _create_temp_key(settings: Settings, options: argparse.Namespace) -> None:
@@ -276,39 +220,6 @@ async def _create_temp_key(settings: Settings, options: argparse.Namespace) -> N
     async with _administration(settings) as services:
         key = (await services.temp_keys.create(operator, wanted)).key
     link = f"{options.url.rstrip('/')}/temp-keys/{key.uuid}"
-    _print(options, {"uuid": key.uuid, "link": link, "validUntil": key.valid_until})
+    print_answer(options, {"uuid": key.uuid, "link": link, "validUntil": key.valid_until})
     if not options.json:
         segno.make(link, error="m").terminal(out=sys.stdout, compact=True)
-
-
-def _print_all(options: argparse.Namespace, answers: Iterable[Any]) -> None:
-    """Print each on a line of its own as JSON, or as a block of lines for a person."""
-    for number, answer in enumerate(answers):
-        if number and not options.json:
-            print()
-        _print(options, answer)
-
-
-def _print(options: argparse.Namespace, answer: Any) -> None:
-    fields: dict[str, Any] = msgspec.to_builtins(answer, builtin_types=(datetime,))
-    fields = {
-        name: wire_time(value) if isinstance(value, datetime) else value
-        for name, value in fields.items()
-    }
-    if options.json:
-        print(json.dumps(fields, ensure_ascii=False))
-    else:
-        print("\n".join(f"{name}: {value}" for name, value in fields.items() if value is not None))
-
-
-def explained(error: Exception) -> str:
-    """What went wrong, for whoever typed the command; they may know what is missing."""
-    match error:
-        case OrganizationNotFound():
-            return "There is no organisation with this id; `org list` shows those that there are."
-        case LockNotFound():
-            return "The organisation has no such lock; `lock list` shows those that it has."
-        case StorageUnavailable(__cause__=cause):
-            return f"{error}\n{cause}"
-        case _:
-            return str(error)

@@ -65,8 +65,8 @@ def sent_as_the_environment_says(node_name: str) -> Iterator[None]:
         yield
         return
     try:
-        # An extra (requirements-tracing.txt), which need not be installed.
-        from server.opentelemetry_tracer import OpenTelemetryTracer  # noqa: PLC0415
+        # requirements-tracing.txt
+        from server.opentelemetry_tracer import OpenTelemetryTracer  # noqa: PLC0415 - an extra
 
         tracer = OpenTelemetryTracer.to_otlp(node_name)
     except (ImportError, ValueError) as error:

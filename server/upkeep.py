@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from server.console import reach_mongodb
 from server.domain.errors import BadArchive
 from server.settings import Settings
-from server.shell import reach_mongodb
 from server.storage import mongo
 from server.storage.archive import ArchiveReader
 from server.storage.archive_import import Archive, ArchiveWriter

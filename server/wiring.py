@@ -48,7 +48,7 @@ from server.services.telemetry import TelemetryWriter
 from server.services.temp_keys import TempKeys
 from server.services.tokens import SharedSecret, TokenPolicy, Tokens
 from server.services.webhook_dispatch import WebhookDispatch
-from server.services.webhook_runner import DeliveryPolicy, DeliveryStores
+from server.services.webhook_outcomes import DeliveryPolicy, DeliveryStores
 from server.services.webhook_sending import SigningSecrets, WebhookSender
 from server.services.webhooks import Signing, Webhooks
 from server.settings import Settings

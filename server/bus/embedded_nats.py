@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from server.child_process import dying_with_parent
+from server.child_process import dying_with_parent, stop
 
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0
@@ -62,7 +62,7 @@ async def embedded_nats(folder: Path) -> AsyncIterator[EmbeddedNats]:
     try:
         yield EmbeddedNats(process, await _port_of(process, folder))
     finally:
-        await _stop(process)
+        await stop(process, STOP_LIMIT_S)
 
 
 def find_nats_server() -> Path:
@@ -101,15 +101,3 @@ async def _port_of(process: asyncio.subprocess.Process, folder: Path) -> int:
 def _read_port(written: str) -> int:
     urls: list[str] = json.loads(written)["nats"]
     return int(urls[0].rpartition(":")[2])
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

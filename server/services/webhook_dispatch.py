@@ -11,7 +11,8 @@ from server.domain.errors import ChangedMeanwhile, StorageUnavailable
 from server.domain.webhooks import Webhook
 from server.services.metrics import Metrics
 from server.services.tasks import Tasks
-from server.services.webhook_runner import DeliveryPolicy, DeliveryStores, WebhookRunner
+from server.services.webhook_outcomes import DeliveryPolicy, DeliveryStores
+from server.services.webhook_runner import WebhookRunner
 from server.services.webhook_sending import SecretUnreadable, WebhookSender
 
 log = structlog.get_logger(__name__)

@@ -1,43 +1,22 @@
 """Delivering for one webhook: each lock's events in order, the locks beside each other."""
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import structlog
-from msgspec import Struct
-
 from server import clock
-from server.domain.errors import ChangedMeanwhile, LockNotFound
-from server.domain.events import RecordedEvent, WebhookDisabled
-from server.domain.times import wire_time
-from server.domain.webhook_envelope import lock_uuid
+from server.domain.errors import ChangedMeanwhile
+from server.domain.events import RecordedEvent
 from server.domain.webhook_lanes import Lanes
-from server.domain.webhooks import (
-    Attempt,
-    DeliveryState,
-    LaggingLock,
-    Webhook,
-    delay_before_next,
-    delivery_id,
-    delivery_of,
-)
+from server.domain.webhooks import Attempt, LaggingLock, Webhook, delivery_id
 from server.services.metrics import Metrics
+from server.services.webhook_outcomes import DeliveryOutcomes, DeliveryPolicy, DeliveryStores
 from server.services.webhook_sending import WebhookSender
-from server.storage.delivery_store import DeliveryStore, LaggingLockStore
-from server.storage.event_log import EventLog
-from server.storage.event_store import EventStore
-from server.storage.webhook_store import WebhookStore
-
-log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 8
 """Requests to one receiver; after one that failed, one: nobody hammers on a closed door."""
-GONE = "gone"
 
 _MOST_IN_MIND = 500
 _BATCH = 100
@@ -45,28 +24,6 @@ _SAVE_EVERY_S = 0.5
 _REST_S = 1.0
 _READ_ANYWAY_EVERY_S = 5.0
 _MARGIN_S = 1.0
-
-
-class DeliveryPolicy(Struct, frozen=True, kw_only=True):
-    """How long a receiver may take, and how long an event waits after each try in vain."""
-
-    timeout_s: float
-    delays_s: tuple[float, ...]
-
-    @property
-    def lease(self) -> timedelta:
-        """For how long a node delivers without asking again: twice a request, and a little."""
-        return timedelta(seconds=2 * self.timeout_s + 4)
-
-
-class DeliveryStores(Struct, frozen=True, kw_only=True):
-    """Where events are read, and where it is kept what became of them."""
-
-    webhooks: WebhookStore
-    deliveries: DeliveryStore
-    lags: LaggingLockStore
-    event_log: EventLog
-    events: EventStore
 
 
 class WebhookRunner:
@@ -90,7 +47,7 @@ class WebhookRunner:
         self._sender = sender
         self._policy = policy
         self._slots = slots
-        self._metrics = metrics
+        self._outcomes = DeliveryOutcomes(webhook, stores, policy, metrics)
         self._lanes = Lanes(webhook.cursor)
         self._lags: dict[int, LaggingLock] = {}
         self._catching_up: set[int] = set()
@@ -206,7 +163,7 @@ class WebhookRunner:
     async def _deliver(self, event: RecordedEvent) -> None:
         """Send the first event of a lane."""
         attempt = await self._send(event)
-        lag = await self._concluded(event, 1, attempt)
+        lag = await self._outcomes.concluded(event, 1, attempt)
         if lag is None:
             self._lanes.dealt_with(event)
         else:
@@ -223,7 +180,7 @@ class WebhookRunner:
                         if not self._may_send():
                             return
                         attempt = await self._send(event)
-                        waits = await self._concluded(event, lag.tries + 1, attempt)
+                        waits = await self._outcomes.concluded(event, lag.tries + 1, attempt)
                         if waits is not None:
                             self._lags[lag.lock_id] = waits
                             return
@@ -257,53 +214,9 @@ class WebhookRunner:
                 raise ChangedMeanwhile  # after a long wait for its turn
             attempt = await self._sender.send(self.webhook, event)
         self._last_failed = not attempt.succeeded
+        if attempt.says_gone:
+            self.stop()
         return attempt
-
-    async def _concluded(
-        self, event: RecordedEvent, tries: int, attempt: Attempt
-    ) -> LaggingLock | None:
-        """Write down what an attempt came to; where the event must wait, for how long."""
-        if attempt.succeeded:
-            await self._record(event, attempt, DeliveryState.DELIVERED)
-            return None
-        fraction = random.random()  # noqa: S311  # spreads retries, and is no secret
-        delay = delay_before_next(tries, self._policy.delays_s, fraction)
-        if attempt.says_gone:
-            delay = timedelta(0)  # for when somebody switches the webhook on again
-        if delay is None:
-            await self._record(event, attempt, DeliveryState.FAILED)
-            log.warning("webhook_delivery_failed", **self._about(event), tries=tries)
-            return None
-        lag = LaggingLock(
-            lock_id=event.lock_id,
-            after=event.position - 1,
-            tries=0 if attempt.says_gone else tries,
-            due_at=clock.now() + delay,
-        )
-        await self._stores.lags.save(self.webhook, lag)
-        await self._record(event, attempt, DeliveryState.WAITING, lag)
-        if attempt.says_gone:
-            await self._switch_off(event)
-        return lag
-
-    async def _record(
-        self,
-        event: RecordedEvent,
-        attempt: Attempt,
-        state: DeliveryState,
-        lag: LaggingLock | None = None,
-    ) -> None:
-        next_try_at = None if lag is None else lag.due_at
-        delivery = delivery_of(self.webhook, event, state, attempt.at, next_try_at)
-        await self._stores.deliveries.record(delivery, attempt)
-        self._metrics.delivery_tried(state)
-
-    async def _switch_off(self, event: RecordedEvent) -> None:
-        self.stop()
-        await switch_off(self._stores, self.webhook, event)
-
-    def _about(self, event: RecordedEvent) -> dict[str, Any]:
-        return {"webhook": self.webhook.id, "host": self.webhook.host, "event_id": event.id}
 
     # Resting
 
@@ -328,25 +241,3 @@ class WebhookRunner:
         except TimeoutError:
             pass
         self._wake.clear()
-
-
-async def switch_off(stores: DeliveryStores, webhook: Webhook, event: RecordedEvent) -> None:
-    """Deliver no more, for a receiver has said that it is gone; an event of the lock tells so."""
-    log.warning("webhook_gone", webhook=webhook.id, host=webhook.host)
-    now = clock.now()
-    disabled = WebhookDisabled(
-        lock_id=event.lock_id,
-        timestamp=wire_time(now),
-        uuid=lock_uuid(event),
-        webhook_id=webhook.id,
-        reason=GONE,
-    )
-    disable: Callable[[Any], Coroutine[Any, Any, None]] = partial(
-        stores.webhooks.disable, webhook.id, GONE, now
-    )
-    try:
-        await stores.events.record([disabled], now, disable)
-    except ChangedMeanwhile:
-        pass  # it is off already
-    except LockNotFound:
-        await stores.webhooks.disable(webhook.id, GONE, now)

@@ -27,7 +27,7 @@ from server.domain.webhooks import (
     check_events,
     delivery_of,
 )
-from server.services.webhook_runner import DeliveryPolicy, DeliveryStores, switch_off
+from server.services.webhook_outcomes import DeliveryPolicy, DeliveryStores, switch_off
 from server.services.webhook_sending import CheckUrl, SigningSecrets, WebhookSender
 
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.child_process import dying_with_parent
+from server.child_process import dying_with_parent, stop
 from server.storage.data_folder import (
     OR_ELSE,
     MongodbUnavailable,
@@ -132,20 +132,7 @@ async def running(binary: Path, data_dir: Path, port: int, lock: int) -> AsyncIt
     try:
         yield Mongod(process, port, data_dir, log_start)
     finally:
-        await _stop(process)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    """End mongod cleanly; kill it after ``STOP_LIMIT_S``, or at once when cancelled meanwhile."""
-    with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await stop(process, STOP_LIMIT_S)
 
 
 def why_it_ended(mongod: Mongod) -> Exception:

@@ -40,7 +40,7 @@ def request(
     try:
         return browser.open(asked, timeout=LIMIT_S)
     except urllib.error.HTTPError as error:
-        return error  # type: ignore[return-value]
+        return error  # type: ignore[return-value]  # an answer as well
 
 
 def page(url: str) -> str:

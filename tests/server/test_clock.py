@@ -10,7 +10,7 @@ from server import clock
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 instants = st.datetimes(
     datetime(1, 1, 2),  # noqa: DTZ001  # hypothesis wants its bounds without a zone
-    datetime(9999, 12, 30),  # noqa: DTZ001
+    datetime(9999, 12, 30),  # noqa: DTZ001 - without a zone on purpose
     timezones=offsets,
 )
 

@@ -128,7 +128,7 @@ numbers = st.integers(1, 2**53 - 1)
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 instants = st.datetimes(
     datetime(1, 1, 2),  # noqa: DTZ001  # hypothesis wants its bounds without a zone
-    datetime(9999, 12, 30),  # noqa: DTZ001
+    datetime(9999, 12, 30),  # noqa: DTZ001 - without a zone on purpose
     timezones=zones,
 ).map(lambda instant: instant.replace(microsecond=instant.microsecond // 1000 * 1000))
 wire_times = instants.map(wire_time)

@@ -36,7 +36,7 @@ def stored(report: Report, epoch: str = "e") -> StoredReport:
 
 
 def reading(seq: int, **values: object) -> Telemetry:
-    return Telemetry(seq=seq, at=NOW + timedelta(seconds=seq), **values)  # type: ignore[arg-type]
+    return Telemetry(seq=seq, at=NOW + timedelta(seconds=seq), **values)  # type: ignore[arg-type]  # any
 
 
 def tampered(seq: int) -> Event:
@@ -127,7 +127,7 @@ def test_whatever_the_order_and_the_repeats_the_line_never_passes_a_hole_and_end
 ):
     before, rest, repeats, random = order
     arrivals = rest + repeats
-    random.shuffle(arrivals)  # type: ignore[attr-defined]
+    random.shuffle(arrivals)  # type: ignore[attr-defined]  # a Random
     line = AckLine(before)
     kept = set(range(1, before + 1))
     acked = before
@@ -155,7 +155,7 @@ def test_nothing_is_acknowledged_that_is_not_stored_when_storing_lags_behind(
     for seq in arrivals:
         line.received(seq)
         on_their_way.append(seq)
-        stores.shuffle(on_their_way)  # type: ignore[attr-defined]
+        stores.shuffle(on_their_way)  # type: ignore[attr-defined]  # a Random
         if len(on_their_way) > 3:
             done = on_their_way.pop()
             durable.add(done)
@@ -207,7 +207,7 @@ def test_readings_that_come_in_out_of_order_count_in_the_order_of_their_numbers(
     levels: list[int | None], order: object
 ):
     reports = [stored(reading(seq, battery=level)) for seq, level in enumerate(levels, start=1)]
-    order.shuffle(reports)  # type: ignore[attr-defined]
+    order.shuffle(reports)  # type: ignore[attr-defined]  # a Random
     measured = [level for level in levels if level is not None]
     said = latest_reading(reports)
     assert said is not None

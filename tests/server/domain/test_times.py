@@ -12,7 +12,7 @@ from server.domain.times import parse_wire_time, wire_time
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 instants = st.datetimes(
     datetime(1, 1, 2),  # noqa: DTZ001  # hypothesis wants its bounds without a zone
-    datetime(9999, 12, 30),  # noqa: DTZ001
+    datetime(9999, 12, 30),  # noqa: DTZ001 - without a zone on purpose
     timezones=offsets,
 )
 

@@ -99,7 +99,7 @@ async def test_cancelling_waits_until_all_work_has_cleaned_up():
 
 async def test_work_that_was_cancelled_is_no_failure(caplog: pytest.LogCaptureFixture):
     tasks = Tasks()
-    tasks.spawn(asyncio.Event().wait(), "forever")  # type: ignore[arg-type]
+    tasks.spawn(asyncio.Event().wait(), "forever")  # type: ignore[arg-type]  # it returns, to nobody
     await tasks.cancel()
     assert "task_failed" not in caplog.text
 
