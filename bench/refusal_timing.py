@@ -25,8 +25,8 @@ from tornado.netutil import bind_sockets
 
 from server import clock, logs
 from server.app import make_app, open_services
-from server.domain.errors import InvalidPin
 from server.domain.organizations import Operator
+from server.domain.refusals import InvalidPin
 from server.domain.temp_keys import AccessMethod, NewDoor, NewTempKey, TempKey
 from server.services.guesses import Guesses
 from server.services.pin_vault import PinVault

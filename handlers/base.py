@@ -15,15 +15,9 @@ from handlers.decoding import decode_fields, decode_form, decode_json
 from handlers.error_answers import error_body, status_of
 from handlers.operation import Access, Operation, operations_of
 from server.domain.addresses import client_address
-from server.domain.errors import (
-    InvalidInput,
-    NoFreePin,
-    Overloaded,
-    PinsOff,
-    TooManyTries,
-    WebhooksOff,
-)
+from server.domain.errors import InvalidInput, Overloaded, WebhooksOff
 from server.domain.organizations import Operator
+from server.domain.refusals import NoFreePin, PinsOff, TooManyTries
 from server.domain.secrets import new_id
 from server.services.registry import Services
 from server.services.webhook_sending import SecretUnreadable

@@ -14,7 +14,7 @@ from handlers.views.confirmation_view import confirmation_view
 from handlers.views.key_view import key_view
 from handlers.views.urls import confirmation_url, open_url
 from server import clock
-from server.domain.errors import SecondTapNeeded
+from server.domain.refusals import SecondTapNeeded
 from server.services.confirmations import Confirmation
 
 _STREAM_FOR_S = 60.0

@@ -11,13 +11,13 @@ from handlers.views.brand_view import brand_view
 from server.domain.commands import new_attempt
 from server.domain.errors import (
     Forbidden,
-    GuestNotAllowed,
     LatchkeyError,
     StorageUnavailable,
     TempKeyNotFound,
     Unauthenticated,
 )
 from server.domain.organizations import Guest
+from server.domain.refusals import GuestNotAllowed
 from server.services.guest_sessions import GuestSession
 
 SESSION_COOKIE = "__Host-latchkey"

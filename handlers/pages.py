@@ -15,7 +15,8 @@ from handlers.views.brand_view import BrandView
 from handlers.views.error_words import error_words
 from handlers.views.urls import key_url
 from server import clock
-from server.domain.errors import NotFound, TempKeyNotFound, TooManyTries
+from server.domain.errors import NotFound, TempKeyNotFound
+from server.domain.refusals import TooManyTries
 
 
 class PageHandler(BaseHandler):

@@ -14,7 +14,8 @@ from handlers.languages import load_languages
 from handlers.pages import NoSuchRoute
 from handlers.routes import url_specs
 from handlers.static_files import StaticFile
-from server.domain.errors import AnotherNode, LatchkeyError, StorageUnavailable, WrongSchema
+from server.domain.database_errors import AnotherNode, WrongSchema
+from server.domain.errors import LatchkeyError, StorageUnavailable
 from server.domain.secrets import new_id
 from server.logs import access_line
 from server.services.metrics import Metrics

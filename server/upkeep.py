@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from server.console import reach_mongodb
-from server.domain.errors import BadArchive
+from server.domain.database_errors import BadArchive
 from server.settings import Settings
 from server.storage import mongo
 from server.storage.archive import ArchiveReader

@@ -19,7 +19,8 @@ from handlers.operation import NOTHING, PAGE, Access, operation
 from handlers.views.key_list_view import DAY_NAMES
 from handlers.views.urls import key_page_url, with_query
 from server import clock
-from server.domain.errors import InvalidInput, NoFreePin, PinsOff
+from server.domain.errors import InvalidInput
+from server.domain.refusals import NoFreePin, PinsOff
 from server.domain.temp_keys import LockIdNumber
 
 _MOST_SUGGESTED = 500

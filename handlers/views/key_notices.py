@@ -9,8 +9,8 @@ from handlers.languages import Language
 from handlers.views.lock_view import lock_view
 from handlers.views.moments import moment_of
 from handlers.views.words import N_
-from server.domain.errors import KeyOutsideSchedule
 from server.domain.locks import Lock
+from server.domain.refusals import KeyOutsideSchedule
 from server.domain.temp_keys import AccessMethod, Door, TempKey, check_schedule
 
 

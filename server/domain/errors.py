@@ -2,10 +2,11 @@
 
 Every error carries ``reason``, a stable snake_case word that programs may
 match on, and a sentence for a person. None of them knows about HTTP: which
-status a reason becomes is decided in ``handlers/error_answers.py`` alone.
+status a reason becomes is decided in ``handlers/error_answers.py`` alone. Two branches have
+modules of their own: ``refusals`` and ``database_errors``.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -86,129 +87,6 @@ class Forbidden(LatchkeyError):
     """The caller is known, but may not do this."""
 
     reason = "forbidden"
-
-
-class GuestNotAllowed(Forbidden):
-    """A personal key (``user-whitelist``) does not name this guest."""
-
-    reason = "guest_not_allowed"
-
-
-class KeyRefused(LatchkeyError):
-    """A temp key must not open its door now."""
-
-
-class KeyRevoked(KeyRefused):
-    """The temp key was revoked."""
-
-    reason = "key_revoked"
-
-    def __init__(self) -> None:
-        super().__init__("This key was revoked")
-
-
-class KeyNotYetValid(KeyRefused):
-    """The temp key's window has not begun."""
-
-    reason = "key_not_yet_valid"
-
-    def __init__(self, valid_from: datetime) -> None:
-        super().__init__("This key is not valid yet")
-        self.valid_from = valid_from
-
-
-class KeyExpired(KeyRefused):
-    """The temp key's window is over."""
-
-    reason = "key_expired"
-
-    def __init__(self, valid_until: datetime) -> None:
-        super().__init__("This key has expired")
-        self.valid_until = valid_until
-
-
-class KeyUsedUp(KeyRefused):
-    """The temp key has been used as often as it may be."""
-
-    reason = "key_used_up"
-
-    def __init__(self) -> None:
-        super().__init__("This key has been used as often as it may be")
-
-
-class KeyOutsideSchedule(KeyRefused):
-    """The key's schedule is closed; ``next_opening`` is None where it never opens again."""
-
-    reason = "key_outside_schedule"
-
-    def __init__(self, next_opening: datetime | None = None) -> None:
-        super().__init__("This key does not open the door at this time")
-        self.next_opening = next_opening
-
-
-class DoorNeedsCode(LatchkeyError):
-    """The door opens by PIN at its panel, not from the guest page."""
-
-    reason = "door_needs_code"
-
-    def __init__(self) -> None:
-        super().__init__("This door opens with the PIN at its entrance panel")
-
-
-class SecondTapNeeded(LatchkeyError):
-    """This lock asks its guests whether they are sure, and this one was not asked yet."""
-
-    reason = "second_tap_needed"
-
-    def __init__(self, door_id: int) -> None:
-        super().__init__("This door opens when its guest confirms it")
-        self.door_id = door_id
-
-
-class TapTooLate(LatchkeyError):
-    """The tap was on its way for longer than a command may live."""
-
-    reason = "tap_too_late"
-
-    def __init__(self) -> None:
-        super().__init__("This tap came too late, and nothing was sent to the lock")
-
-
-class InvalidPin(LatchkeyError):
-    """A PIN does not open this door now; why not is nobody's business."""
-
-    reason = "invalid_pin"
-
-    def __init__(self) -> None:
-        super().__init__("This PIN does not open this door now")
-
-
-class TooManyTries(LatchkeyError):
-    """There were too many wrong tries; none is looked at for ``retry_after``."""
-
-    reason = "too_many_tries"
-
-    def __init__(self, retry_after: timedelta) -> None:
-        super().__init__("There were too many wrong tries. Please wait before the next one")
-        self.retry_after = retry_after
-
-
-class PinsOff(LatchkeyError):
-    """A PIN is needed, but this server is not set up for PINs."""
-
-    reason = "pins_off"
-
-    def __init__(self) -> None:
-        super().__init__("A PIN was needed but PINs are unconfigured")
-
-
-class NoFreePin(LatchkeyError):
-    """Every PIN that was drawn is in use at one of the locks."""
-
-    reason = "no_free_pin"
-
-    def __init__(self) -> None:
-        super().__init__("There is no free PIN for these locks")
 
 
 class Overloaded(LatchkeyError):
@@ -293,19 +171,6 @@ class LockUnreachable(LatchkeyError):
         super().__init__("The lock cannot be reached right now. Please try again in a moment")
 
 
-class AnotherNode(LatchkeyError):
-    """Another node works on this MongoDB, and the two cannot hear of each other's locks."""
-
-    reason = "another_node"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Another Latchkey server works on this MongoDB database, and one of the two has no "
-            "LATCHKEY_NATS_URL. Stop that one, give this one a database of its own "
-            "(LATCHKEY_MONGODB_DATABASE), or set LATCHKEY_NATS_URL for both."
-        )
-
-
 class LockBusy(LatchkeyError):
     """The lock is opening already; the second command was not sent."""
 
@@ -346,56 +211,6 @@ class StorageUnavailable(LatchkeyError):
 
     def __init__(self) -> None:
         super().__init__("The database does not answer right now. Please try again in a moment")
-
-
-class WrongSchema(LatchkeyError):
-    """What is stored has the shape that an older or a newer server gave it; nothing was done."""
-
-    reason = "wrong_schema"
-
-    def __init__(self, stored: int, ours: int) -> None:
-        what_to_do = (
-            "Run `python -m server migrate`" if stored < ours else "Run a server that is as new"
-        )
-        super().__init__(
-            f"The database has schema {stored}, and this server works with {ours}. {what_to_do}"
-        )
-
-
-class MigrationUnderWay(LatchkeyError):
-    """Another migration of this database runs, or broke off less than half a minute ago."""
-
-    reason = "migration_under_way"
-
-    def __init__(self) -> None:
-        super().__init__("Another migration runs. Look again in half a minute")
-
-
-class BadArchive(LatchkeyError):
-    """A file cannot be taken in; nothing of it was. Each problem names its line and its field."""
-
-    reason = "bad_archive"
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-
-
-class NotEmpty(LatchkeyError):
-    """What should be taken in would mix with what is there; nothing was."""
-
-    reason = "not_empty"
-
-
-class SnapshotTooOld(LatchkeyError):
-    """Reading took longer than MongoDB remembers how things were."""
-
-    reason = "snapshot_too_old"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "It took longer than MongoDB keeps the past. Give it more time with its parameter "
-            "minSnapshotHistoryWindowInSeconds (300 by default), or use mongodump"
-        )
 
 
 class ProtocolError(LatchkeyError):

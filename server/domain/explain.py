@@ -7,17 +7,16 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 
-from server.domain.errors import (
+from server.domain.errors import Forbidden, LatchkeyError
+from server.domain.organizations import Guest
+from server.domain.refusals import (
     DoorNeedsCode,
-    Forbidden,
     KeyExpired,
     KeyNotYetValid,
     KeyRefused,
     KeyRevoked,
     KeyUsedUp,
-    LatchkeyError,
 )
-from server.domain.organizations import Guest
 from server.domain.schedule import next_opening
 from server.domain.temp_keys import (
     Door,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
-from server.domain.errors import TooManyTries
+from server.domain.refusals import TooManyTries
 
 FIRST_LOCKOUT = timedelta(minutes=1)
 LONGEST_LOCKOUT = timedelta(minutes=15)

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from server.domain.errors import (
+from server.domain.errors import DoorNotFound, InvalidInput
+from server.domain.organizations import Guest
+from server.domain.refusals import (
     DoorNeedsCode,
-    DoorNotFound,
     GuestNotAllowed,
-    InvalidInput,
     KeyExpired,
     KeyNotYetValid,
     KeyOutsideSchedule,
@@ -19,7 +19,6 @@ from server.domain.errors import (
     KeyRevoked,
     KeyUsedUp,
 )
-from server.domain.organizations import Guest
 from server.domain.schedule import Schedule, ScheduleWindow, is_open, next_opening
 from server.domain.times import AwareTime
 

@@ -6,13 +6,13 @@ from msgspec import Struct
 
 from server import clock
 from server.domain.addresses import neighbourhood
-from server.domain.errors import TooManyTries
 from server.domain.guesses import (
     LINKS_OF_ADDRESS,
     PINS_OF_ADDRESS,
     PINS_OF_LOCK,
     SIGN_INS_OF_ADDRESS,
 )
+from server.domain.refusals import TooManyTries
 from server.storage.guess_store import GuessStore
 
 

@@ -8,7 +8,8 @@ from typing import Never
 import structlog
 
 from server import clock
-from server.domain.errors import AnotherNode, StorageUnavailable
+from server.domain.database_errors import AnotherNode
+from server.domain.errors import StorageUnavailable
 from server.domain.locks import OfflineReason
 from server.services.metrics import Metrics
 from server.services.sessions import Sessions

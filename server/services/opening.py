@@ -10,14 +10,14 @@ from structlog.contextvars import bind_contextvars
 from server import clock, tracing
 from server.bus.base import Bus
 from server.domain.commands import OpenCommand, command_id, command_of, new_attempt
-from server.domain.errors import (
-    CommandNotFound,
+from server.domain.errors import CommandNotFound
+from server.domain.organizations import Guest, Scope
+from server.domain.refusals import (
     DoorNeedsCode,
     GuestNotAllowed,
     SecondTapNeeded,
     TapTooLate,
 )
-from server.domain.organizations import Guest, Scope
 from server.domain.temp_keys import (
     Claim,
     Door,

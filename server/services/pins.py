@@ -11,17 +11,19 @@ from server import clock
 from server.domain.commands import CommandState, OpenCommand
 from server.domain.errors import (
     DoorNotFound,
-    InvalidPin,
-    KeyRefused,
     LockNotFound,
     LockOffline,
-    NoFreePin,
-    PinsOff,
     TempKeyNotFound,
 )
 from server.domain.locks import Lock
 from server.domain.organizations import Scope
 from server.domain.pins import new_pin, pin_door, pin_doors
+from server.domain.refusals import (
+    InvalidPin,
+    KeyRefused,
+    NoFreePin,
+    PinsOff,
+)
 from server.domain.temp_keys import KeyStatus, TempKey, status_of
 from server.services.guesses import Guesses
 from server.services.opening import Opening

@@ -13,7 +13,6 @@ from server.domain.commands import RefusalReason, command_of
 from server.domain.errors import (
     ChangedMeanwhile,
     InvalidInput,
-    KeyRevoked,
     LockNotFound,
     TempKeyNotFound,
 )
@@ -22,6 +21,7 @@ from server.domain.explain import Explanation, explain
 from server.domain.locks import Lock
 from server.domain.organizations import Guest, Operator, Scope
 from server.domain.pages import EVERYTHING, Page
+from server.domain.refusals import KeyRevoked
 from server.domain.schedule import check_days
 from server.domain.secrets import new_uuid
 from server.domain.temp_key_changes import TempKeyUpdate, check_somebody_may_use, updated_key

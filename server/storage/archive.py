@@ -15,7 +15,8 @@ from bson.json_util import JSONOptions
 from msgspec import Struct
 from pymongo.errors import OperationFailure
 
-from server.domain.errors import OrganizationNotFound, SnapshotTooOld
+from server.domain.database_errors import SnapshotTooOld
+from server.domain.errors import OrganizationNotFound
 from server.storage.migrations import MIGRATIONS
 from server.storage.mongo import (
     Database,

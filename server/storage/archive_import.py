@@ -18,7 +18,7 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from server.domain.commands import OpenCommand
-from server.domain.errors import BadArchive, NotEmpty, WrongSchema
+from server.domain.database_errors import BadArchive, NotEmpty, WrongSchema
 from server.domain.events import RecordedEvent
 from server.domain.locks import Lock
 from server.domain.organizations import ApiKey, Organization

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.errors import MigrationUnderWay, WrongSchema
+from server.domain.database_errors import MigrationUnderWay, WrongSchema
 from server.domain.secrets import new_id
 from server.storage.mongo import Database, Document, create_indexes, reports_outages
 

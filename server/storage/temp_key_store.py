@@ -6,8 +6,9 @@ import msgspec
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.errors import AlreadyExists, ChangedMeanwhile, KeyUsedUp, TempKeyNotFound
+from server.domain.errors import AlreadyExists, ChangedMeanwhile, TempKeyNotFound
 from server.domain.pages import EVERYTHING, Page
+from server.domain.refusals import KeyUsedUp
 from server.domain.temp_keys import (
     SAME_TAP,
     Claim,

@@ -20,7 +20,7 @@ from handlers.views.error_words import error_words
 from handlers.views.key_view import KeyView, key_view
 from handlers.views.lock_view import lock_view
 from handlers.views.urls import confirmation_url, key_url, open_url, stream_url
-from server.domain import errors
+from server.domain import errors, refusals
 from server.domain.commands import SHOWN_AS_FINAL, CommandState, OpenCommand, RefusalReason, Step
 from server.domain.locks import Connection, LatestReading, Lock
 from server.domain.protocol import BoltState, DoorState
@@ -846,12 +846,12 @@ def test_error_page_says_what_next() -> None:
         errors.InvalidInput,
         errors.Unauthenticated,
         errors.Forbidden,
-        errors.GuestNotAllowed,
-        errors.KeyRevoked,
-        errors.KeyNotYetValid,
-        errors.KeyExpired,
-        errors.KeyUsedUp,
-        errors.DoorNeedsCode,
+        refusals.GuestNotAllowed,
+        refusals.KeyRevoked,
+        refusals.KeyNotYetValid,
+        refusals.KeyExpired,
+        refusals.KeyUsedUp,
+        refusals.DoorNeedsCode,
         errors.StorageUnavailable,
     ],
 )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.domain import errors
+from server.domain import database_errors, errors, refusals
 from server.domain.errors import InvalidInput, LatchkeyError, NotFound, ProtocolError
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -23,19 +23,25 @@ def made(kind: type[LatchkeyError]) -> LatchkeyError:
     return kind(*(EXAMPLES[one.annotation] for one in needed if one.default is one.empty))
 
 
+EXCEPTIONS = {
+    kind
+    for module in (errors, refusals, database_errors)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
+}
+
+
 def kinds(root: type[LatchkeyError]) -> list[type[LatchkeyError]]:
-    """Every kind of error of the module, below ``root``."""
-    found = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    return [kind for kind in found if issubclass(kind, root) and kind is not root]
+    """Every kind of error of the modules, below ``root``."""
+    found = [kind for kind in EXCEPTIONS if issubclass(kind, root) and kind is not root]
+    return sorted(found, key=str)
 
 
-RAISED = [kind for kind in kinds(LatchkeyError) if kind is not errors.KeyRefused]
+RAISED = [kind for kind in kinds(LatchkeyError) if kind is not refusals.KeyRefused]
 
 
-def test_every_error_of_the_module_is_in_the_tree():
-    for kind in vars(errors).values():
-        if isinstance(kind, type) and issubclass(kind, Exception):
-            assert issubclass(kind, LatchkeyError)
+def test_every_error_of_the_modules_is_in_the_tree():
+    assert all(issubclass(kind, LatchkeyError) for kind in EXCEPTIONS)
 
 
 @pytest.mark.parametrize("kind", RAISED)

@@ -14,7 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.errors import (
+from server.domain.errors import LatchkeyError
+from server.domain.explain import Explanation, Rule, explain
+from server.domain.organizations import Guest
+from server.domain.refusals import (
     DoorNeedsCode,
     GuestNotAllowed,
     KeyExpired,
@@ -23,10 +26,7 @@ from server.domain.errors import (
     KeyRefused,
     KeyRevoked,
     KeyUsedUp,
-    LatchkeyError,
 )
-from server.domain.explain import Explanation, Rule, explain
-from server.domain.organizations import Guest
 from server.domain.schedule import ScheduleWindow, Weekday
 from server.domain.temp_keys import (
     AccessMethod,

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.errors import TooManyTries
 from server.domain.guesses import (
     PINS_OF_LOCK,
     Tries,
@@ -15,6 +14,7 @@ from server.domain.guesses import (
     locked_until,
     take_try,
 )
+from server.domain.refusals import TooManyTries
 
 NOW = datetime(2026, 11, 22, 21, 14, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

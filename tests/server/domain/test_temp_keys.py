@@ -8,18 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.errors import (
+from server.domain.errors import DoorNotFound, InvalidInput
+from server.domain.organizations import Guest
+from server.domain.refusals import (
     DoorNeedsCode,
-    DoorNotFound,
     GuestNotAllowed,
-    InvalidInput,
     KeyExpired,
     KeyNotYetValid,
     KeyRefused,
     KeyRevoked,
     KeyUsedUp,
 )
-from server.domain.organizations import Guest
 from server.domain.temp_keys import (
     AccessMethod,
     AccessMode,

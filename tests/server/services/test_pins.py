@@ -19,9 +19,14 @@ from tornado.ioloop import IOLoop
 
 from server import clock
 from server.bus.local_bus import LocalBus
-from server.domain.errors import InvalidPin, NoFreePin, PinsOff, TooManyTries
 from server.domain.locks import Lock
 from server.domain.organizations import Scope
+from server.domain.refusals import (
+    InvalidPin,
+    NoFreePin,
+    PinsOff,
+    TooManyTries,
+)
 from server.domain.schedule import ScheduleWindow, Weekday
 from server.domain.temp_keys import AccessMethod, AccessMode, Door, TempKey
 from server.metrics import PrometheusMetrics

@@ -13,13 +13,8 @@ import pytest
 from pymongo.uri_parser import parse_uri
 from tornado.ioloop import IOLoop
 
-from server.domain.errors import (
-    BadArchive,
-    NotEmpty,
-    OrganizationNotFound,
-    StorageUnavailable,
-    WrongSchema,
-)
+from server.domain.database_errors import BadArchive, NotEmpty, WrongSchema
+from server.domain.errors import OrganizationNotFound, StorageUnavailable
 from server.settings import Settings
 from server.storage import mongo
 from server.storage.archive import EXPORTED, NOT_EXPORTED, ArchiveReader

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.domain.errors import TooManyTries
 from server.domain.guesses import PINS_OF_ADDRESS, PINS_OF_LOCK, Allowance
+from server.domain.refusals import TooManyTries
 from server.storage.guess_store import GuessStore
 from server.storage.mongo import Database
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.domain.errors import MigrationUnderWay, WrongSchema
+from server.domain.database_errors import MigrationUnderWay, WrongSchema
 from server.storage import migrations
 from server.storage.migrations import MIGRATIONS, Migration, SchemaStore, prepare
 from server.storage.mongo import Database

@@ -7,14 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.domain.errors import (
-    ChangedMeanwhile,
+from server.domain.errors import ChangedMeanwhile, TempKeyNotFound
+from server.domain.refusals import (
     KeyExpired,
     KeyNotYetValid,
     KeyRefused,
     KeyRevoked,
     KeyUsedUp,
-    TempKeyNotFound,
 )
 from server.domain.temp_keys import Claim, Door, TempKey, check_key
 from server.storage.mongo import Database
