@@ -83,8 +83,7 @@ class AuditTrail:
             uuids = await self._states.uuids_of(lock_ids)
             news = _news(presence, commands, reports, uuids)
             await self._events.record_each_once(news, clock.now())
-            for lock, changes in presence:
-                await self._states.presence_told(lock.id, changes)
+            await self._states.presence_told(presence)
             await self._commands.told(commands)
             await self._reports.told(reports)
         placed = await self._log.place(_AT_ONCE)

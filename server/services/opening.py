@@ -212,12 +212,9 @@ class Opening:
 
     async def _answer(self, command: OpenCommand) -> OpenCommand:
         try:
-            stored = await self._commands.find(command.id)
+            return await self._outcomes.wait_until_told(command, _ANSWER_WITHIN_S)
         except CommandNotFound:
             return command  # another request of the same tap is just making it
-        if stored.offline:
-            return stored
-        return await self._outcomes.wait_until_final(stored, _ANSWER_WITHIN_S)
 
 
 def _taken(command: OpenCommand, *, is_new: bool) -> TakenUse:

@@ -1,9 +1,11 @@
 """What becomes of open commands: each step is recorded, its use settled, and the news passed on."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
+from msgspec import structs
 
 from server import clock, tracing
 from server.bus.base import Bus, CommandNews
@@ -26,7 +28,6 @@ from server.storage.temp_key_store import TempKeyStore
 
 log = structlog.get_logger(__name__)
 
-_FOLLOWED = frozenset(CommandState) - SHOWN_AS_FINAL
 _IN_HAND_AT_MOST_S = 5.0
 """A session looks at the clock and writes, or not, well before this."""
 _SWEEP_EVERY_S = 1.0
@@ -93,7 +94,17 @@ class Outcomes:
         Returns:
             The command as it then stands.
         """
-        return await self._wait_while(_FOLLOWED, command, timeout_s)
+        return await self._wait_while(_is_followed, command, timeout_s)
+
+    async def wait_until_told(self, command: OpenCommand, timeout_s: float) -> OpenCommand:
+        """As ``wait_until_final``, but not where the lock was offline: that is told at once.
+
+        Raises:
+            CommandNotFound: it is not recorded (yet).
+        """
+        return await self._wait_while(
+            lambda one: _is_followed(one) and not one.offline, command, timeout_s
+        )
 
     async def withdraw(self, command: OpenCommand, reason: str) -> None:
         """See to it that a command is not sent from now on.
@@ -105,7 +116,9 @@ class Outcomes:
             StorageUnavailable: MongoDB is away.
         """
         await self.refuse_unsent(command, reason)
-        await self._wait_while(frozenset({CommandState.QUEUED}), command, _IN_HAND_AT_MOST_S)
+        await self._wait_while(
+            lambda one: one.state is CommandState.QUEUED, command, _IN_HAND_AT_MOST_S
+        )
 
     async def sweep_forever(self) -> None:
         """Settle, again and again, what no session will: run as a task of every node."""
@@ -136,16 +149,16 @@ class Outcomes:
                     await self._settle(key, claim)
 
     async def _wait_while(
-        self, states: frozenset[CommandState], command: OpenCommand, timeout_s: float
+        self, goes_on: Callable[[OpenCommand], bool], command: OpenCommand, timeout_s: float
     ) -> OpenCommand:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         with self._bus.watch(command.id) as changes:
             # It may have changed before we listened.
             command = await self._commands.find(command.id)
-            while command.state in states and loop.time() < deadline:
+            while goes_on(command) and loop.time() < deadline:
                 news = await changes.wait(deadline - loop.time())
-                if news is None or news.state not in states:
+                if news is None or not goes_on(structs.replace(command, state=news.state)):
                     command = await self._commands.find(command.id)
         return command
 
@@ -187,6 +200,10 @@ def _trace(command: OpenCommand) -> None:
         state=command.state,
         reason=command.reason,
     )
+
+
+def _is_followed(command: OpenCommand) -> bool:
+    return command.state not in SHOWN_AS_FINAL
 
 
 def _log(command: OpenCommand) -> None:

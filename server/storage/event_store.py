@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
-from pymongo import ReturnDocument
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from server.domain.errors import ChangedMeanwhile, LockNotFound
@@ -110,9 +110,8 @@ class EventStore:
             by_lock: defaultdict[int, list[tuple[str, EventData]]] = defaultdict(list)
             for event_id, event in await told(transaction):
                 by_lock[event.lock_id].append((event_id, event))
-            for lock_id in sorted(by_lock):
-                recorded.extend(await self._number(lock_id, by_lock[lock_id], now, transaction))
-            if recorded:
+            if by_lock:
+                recorded.extend(await self._number(by_lock, now, transaction))
                 documents = [_events.write(event) for event in recorded]
                 await self._events.insert_many(documents, session=transaction)
 
@@ -121,30 +120,37 @@ class EventStore:
 
     async def _number(
         self,
-        lock_id: int,
-        events: Sequence[tuple[str, EventData]],
+        by_lock: Mapping[int, Sequence[tuple[str, EventData]]],
         now: datetime,
         transaction: Transaction,
     ) -> list[RecordedEvent]:
-        lock = await self._locks.find_one_and_update(
-            {"_id": lock_id},
-            {"$inc": {"version": len(events)}},
-            projection={"version": 1, "orgId": 1},
-            return_document=ReturnDocument.AFTER,
+        # In the order of their numbers, so that two who number the same locks wait for each
+        # other. What is counted here nobody else can count until this transaction is over.
+        await self._locks.bulk_write(
+            [
+                UpdateOne({"_id": lock_id}, {"$inc": {"version": len(by_lock[lock_id])}})
+                for lock_id in sorted(by_lock)
+            ],
             session=transaction,
         )
-        if lock is None:
+        cursor = self._locks.find(
+            {"_id": {"$in": list(by_lock)}}, {"version": 1, "orgId": 1}, session=transaction
+        )
+        locks = {document["_id"]: document async for document in cursor}
+        if len(locks) < len(by_lock):
             raise LockNotFound
-        first = lock["version"] - len(events) + 1
         return [
             RecordedEvent(
                 id=event_id,
-                org_id=lock["orgId"],
+                org_id=locks[lock_id]["orgId"],
                 lock_id=lock_id,
                 version=version,
                 type=event_type(event),
                 recorded_at=now,
                 data=event_data(event),
             )
-            for version, (event_id, event) in enumerate(events, start=first)
+            for lock_id in sorted(by_lock)
+            for version, (event_id, event) in enumerate(
+                by_lock[lock_id], start=locks[lock_id]["version"] - len(by_lock[lock_id]) + 1
+            )
         ]

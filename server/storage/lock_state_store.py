@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.errors import AlreadyExists, ChangedMeanwhile, LockNotFound
@@ -87,12 +87,17 @@ class LockStateStore:
             async for document in cursor
         ]
 
-    async def presence_told(self, lock_id: int, changes: Sequence[PresenceChange]) -> None:
+    async def presence_told(self, told: Iterable[tuple[Lock, Sequence[PresenceChange]]]) -> None:
         """Forget changes of presence whose events are recorded."""
-        told = [change.id for change in changes]
-        await self._locks.update_one(
-            {"_id": lock_id}, {"$pull": {"presenceChanges": {"id": {"$in": told}}}}
-        )
+        forgotten = [
+            UpdateOne(
+                {"_id": lock.id},
+                {"$pull": {"presenceChanges": {"id": {"$in": [change.id for change in changes]}}}},
+            )
+            for lock, changes in told
+        ]
+        if forgotten:
+            await self._locks.bulk_write(forgotten, ordered=False)
 
     async def uuids_of(self, lock_ids: Iterable[int]) -> dict[int, str]:
         """The UUIDs of these locks, as far as they exist."""
