@@ -47,6 +47,8 @@ class KnownOfLocks:
                 await self._store.update_locks(known)
             except StorageUnavailable:
                 log.warning("latest_readings_late", locks=len(known))
+                since, self._waiting = self._waiting, known
+                self.note(since)
             except Exception:
                 log.exception("latest_readings_not_kept", locks=len(known))
             if not self._waiting:
