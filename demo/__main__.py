@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_run(options))
     except KeyboardInterrupt:  # before the handlers of _run were there
         return 0
+    finally:
+        logs.finish()
 
 
 async def _run(options: argparse.Namespace) -> int:

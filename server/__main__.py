@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings()
         logs.configure(settings.log_format)
-        asyncio.run(options.run(settings, options))
+        try:
+            asyncio.run(options.run(settings, options))
+        finally:
+            logs.finish()
     except (LatchkeyError, MongodbUnavailable, _CannotListen) as error:
         print(console.explained(error), file=sys.stderr)
         return 1

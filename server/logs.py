@@ -4,10 +4,12 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 import tornado.web
+
+from server.log_writer import LogWriter
 
 _access = structlog.get_logger("latchkey.access")
 
@@ -32,7 +34,21 @@ def redact(text: str) -> str:
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
 
 
-def configure(log_format: str) -> None:
+_FINISH_WITHIN_S = 2.0
+_to_stderr = LogWriter(file_descriptor=2)
+
+
+def lines_dropped() -> int:
+    """How many lines were dropped so far, because whoever reads them stood still."""
+    return _to_stderr.dropped
+
+
+def finish() -> None:
+    """At the end of a program: wait until all lines are written, for two seconds at most."""
+    _to_stderr.finish(_FINISH_WITHIN_S)
+
+
+def configure(log_format: str, to: TextIO | LogWriter = _to_stderr) -> None:
     """Send every log line, ours and the libraries', to standard error: ``pretty`` or ``json``."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -50,7 +66,7 @@ def configure(log_format: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(to)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

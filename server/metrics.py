@@ -44,6 +44,7 @@ class ReadAtScrape(Struct, frozen=True, kw_only=True):
     reports_waiting: Read
     reports_waiting_limit: float
     webhook_locks_waiting: Read
+    log_lines_dropped: Read
 
 
 class Described(Struct, frozen=True, kw_only=True):
@@ -193,6 +194,13 @@ class PrometheusMetrics:
             "Locks of which an event waits for its next try, over the webhooks of this node.",
         )
 
+        self._lines_dropped = self._counter(
+            "latchkey_log_lines_dropped_total",
+            "Log lines that nobody will read, because their reader stood still.",
+        )
+        self._lines_dropped_so_far: Read = lambda: 0
+        self._lines_dropped_counted = 0.0
+
     # Facts, as they happen
 
     def request_answered(self, status: int) -> None:
@@ -249,6 +257,7 @@ class PrometheusMetrics:
         self._waiting.set_function(source.reports_waiting)
         self._waiting_limit.set(source.reports_waiting_limit)
         self._webhook_locks_waiting.set_function(source.webhook_locks_waiting)
+        self._lines_dropped_so_far = source.log_lines_dropped
 
     def page(self, health: Health, locks_offline: Mapping[str, int] | None) -> bytes:
         """All metrics, as Prometheus reads them, with the health of this node's parts.
@@ -268,6 +277,9 @@ class PrometheusMetrics:
                     self._part_latency.labels(name).set(part.latency_ms / 1000)
         at_risk = health.keys_at_risk
         self._keys_at_risk.set(math.nan if at_risk is None else at_risk)
+        lines_dropped = self._lines_dropped_so_far()
+        self._lines_dropped.inc(lines_dropped - self._lines_dropped_counted)
+        self._lines_dropped_counted = lines_dropped
         return generate_latest(self._registry)
 
     def describe(self) -> Iterator[Described]:

@@ -5,6 +5,7 @@ from functools import partial
 
 from msgspec import Struct
 
+from server import logs
 from server.bus.local_bus import LocalBus
 from server.bus.nats_bus import NatsBus
 from server.bus.nats_link import NatsLink
@@ -170,6 +171,7 @@ def put_together(settings: Settings, database: mongo.Database, node_id: str) -> 
             reports_waiting=lambda: telemetry.waiting,
             reports_waiting_limit=settings.most_waiting_reports,
             webhook_locks_waiting=lambda: 0 if dispatch is None else dispatch.locks_waiting,
+            log_lines_dropped=logs.lines_dropped,
         )
     )
     metrics_token = settings.metrics_token

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Send log lines, structlog's too, through ``logging``, where the tests look at them."""
-    logs.configure("json")
+    logs.configure("json", sys.stderr)
     # How long an example takes says more about the machine than about the code.
     hypothesis.settings.register_profile(
         "latchkey", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -3,17 +3,19 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import psutil
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from server import clock
 from server.bus.embedded_nats import find_nats_server
@@ -34,11 +36,16 @@ class IssuedKey(NamedTuple):
     uuid: str
 
 
+_PORTS = range(20_000, 32_000)
+"""Below those that connections begin at: a port stays free while its server is down."""
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.choice(_PORTS)))
+            return probe.getsockname()[1]
 
 
 class Process:
@@ -48,6 +55,8 @@ class Process:
 
     def __init__(self, log: Path) -> None:
         self.log = log
+        self.writes_to: int | None = None
+        """A file descriptor to write to instead."""
         self._process: asyncio.subprocess.Process | None = None
 
     async def spawn(
@@ -60,8 +69,8 @@ class Process:
                 cwd=ROOT,
                 env={**os.environ, **variables},
                 stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
+                stdout=self.writes_to or log,
+                stderr=self.writes_to or log,
             )
         assert self._process.stdin is not None
         self._process.stdin.write(stdin)
@@ -158,7 +167,7 @@ class Server(Process):
             request = HTTPRequest(f"{self.url}/health/live", request_timeout=5)
             try:
                 return (await http.fetch(request)).code == 200
-            except OSError:
+            except (OSError, HTTPClientError):
                 return False
 
         try:
@@ -244,6 +253,8 @@ class ChaosReceiver(Process):
         self._journal = folder / "received.jsonl"
         self._port = free_port()
         self._starts = 0
+        self._read_up_to = 0
+        self._received: list[dict[str, Any]] = []
         self.url = f"http://127.0.0.1:{self._port}/"
 
     async def start(self) -> None:
@@ -257,7 +268,14 @@ class ChaosReceiver(Process):
     @property
     def received(self) -> list[dict[str, Any]]:
         """The events that it has taken, in order, each as often as it came."""
-        return [json.loads(line) for line in flash.read_lines(self._journal)]
+        with suppress(FileNotFoundError), self._journal.open("rb") as journal:
+            journal.seek(self._read_up_to)
+            for line in journal:
+                if not line.endswith(b"\n"):
+                    break
+                self._read_up_to += len(line)
+                self._received.append(json.loads(line))
+        return self._received
 
 
 class Site(People):

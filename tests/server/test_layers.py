@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.clock": set(),
     "server.listening": {"server.domain"},
     "server.fetching": set(),
-    "server.logs": set(),
+    "server.log_writer": set(),
+    "server.logs": {"server.log_writer"},
     "server.metrics": {"server.services", "server.domain", "server.__version__"},
     "server.opentelemetry_tracer": {
         "server.tracing",
@@ -68,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "server.bus",
         "server.domain",
         "server.fetching",
+        "server.logs",
         "server.metrics",
         "server.settings",
         "server.webhook_client",
