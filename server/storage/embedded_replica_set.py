@@ -16,7 +16,11 @@ MEMBERS = 3
 START_LIMIT_S = 60.0
 _POLL_S = 0.05
 
-_SETTINGS = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500}
+_SETTINGS = {
+    "electionTimeoutMillis": 2000,
+    "heartbeatIntervalMillis": 500,
+    "heartbeatTimeoutSecs": 2,
+}
 """A fifth of MongoDB's own times, so that tests need not wait for ten seconds each."""
 
 

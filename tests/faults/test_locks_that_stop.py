@@ -1,19 +1,20 @@
 """Locks that stand still, networks that go dead: shown offline in time, and never opened late."""
 
+import asyncio
 import json
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import psutil
-import pytest
 
 from server import clock
-from tests.faults.processes import Site
+from tests.faults.processes import Locks, Site
 from tests.faults.proxy import in_front_of
 from tests.house import command_id_of, until
 from tests.journeys.bare_lock import BareLock
 
 OFFLINE_AFTER_S = 4
+TOO_SLOWLY_S = 2.1
+DEATHS = {"both ways", "to the server", "to the lock"}
 MEGABYTE = 1024 * 1024
 
 
@@ -38,14 +39,19 @@ async def test_a_lock_that_stands_still_is_shown_offline_in_time_and_comes_back(
     assert back["offlineReason"] is None
 
 
-@pytest.mark.parametrize("dead", ["both ways", "to the server", "to the lock"])
 async def test_a_network_that_goes_dead_takes_the_lock_offline_until_it_lives_again(
-    site: Site, dead: str
+    site: Site,
 ) -> None:
     await site.server.start(offline_after_s=str(OFFLINE_AFTER_S))
-    lock = await site.locks()
-    address = urlsplit(site.url)
-    async with in_front_of((str(address.hostname), int(address.port or 0))) as network:
+    locks = {dead: await site.locks() for dead in DEATHS}
+    async with asyncio.TaskGroup() as at_once:
+        for dead, lock in locks.items():
+            at_once.create_task(die_and_live_again(site, lock, dead))
+
+
+async def die_and_live_again(site: Site, lock: Locks, dead: str) -> None:
+    """Let the network of a lock go dead in one of these ways, and live again."""
+    async with in_front_of(("127.0.0.1", site.server.port)) as network:
         await lock.start(f"http://127.0.0.1:{network.port}")
         await site.until_online(lock)
         if dead != "to the lock":
@@ -81,9 +87,8 @@ async def test_a_lock_that_sleeps_through_a_commands_life_refuses_it_when_it_wak
 async def test_a_lock_that_learns_the_time_too_slowly_refuses_to_open(site: Site) -> None:
     await site.server.start(offline_after_s="60", command_life_s="15")
     lock = await site.locks()
-    address = urlsplit(site.url)
-    async with in_front_of((str(address.hostname), int(address.port or 0))) as network:
-        network.to_client.delay_s = 2.5
+    async with in_front_of(("127.0.0.1", site.server.port)) as network:
+        network.to_client.delay_s = TOO_SLOWLY_S
         await lock.start(f"http://127.0.0.1:{network.port}")
         await site.until_online(lock)
         tapped = await site.tap_open(await site.key(lock))

@@ -5,32 +5,30 @@ import asyncio
 from server.services.nodes import LEASE
 from tests.faults.processes import Nats, Process, Server, Site, Town
 from tests.faults.proxy import Proxy
-from tests.house import command_id_of, until
+from tests.house import Device, command_id_of, until
 from tests.journeys.bare_lock import BareLock
 
 # A node is killed
 
 
-async def test_a_guest_whose_lock_hung_on_a_node_that_is_killed_hears_no_answer(town: Town) -> None:
+async def test_when_a_node_is_killed_its_guests_hear_no_answer_and_its_locks_are_soon_offline(
+    town: Town,
+) -> None:
     device = (await town.there.locks()).all[0]
     key = await town.here.key(device, max_uses=1)
     async with BareLock(town.there.url, device).online() as connection:
         tapped = await town.here.tap_open(key)
         await connection.hear("command")
         await town.there.server.kill()
-        command = await town.here.until_state(command_id_of(tapped), "unconfirmed")
+        presence, command = await asyncio.gather(
+            town.here.until_offline(device, timeout_s=LEASE.total_seconds()),
+            town.here.until_state(command_id_of(tapped), "unconfirmed"),
+        )
     page = await town.here.visit(tapped.location)
+    assert presence["offlineReason"] == "serverLost"
     assert page.text("h1") == "No answer from the lock"
     assert [step["state"] for step in command["history"]][-1] == "unconfirmed"
     assert await town.here.used_count(key) == 1
-
-
-async def test_the_locks_of_a_node_that_is_killed_are_offline_within_its_lease(town: Town) -> None:
-    lock = await town.there.lock_online()
-    await town.there.server.kill()
-    await lock.kill()
-    presence = await town.here.until_offline(lock, timeout_s=LEASE.total_seconds())
-    assert presence["offlineReason"] == "serverLost"
 
 
 async def test_a_lock_whose_node_was_killed_opens_at_another_one(town: Town) -> None:
@@ -140,27 +138,26 @@ async def test_a_server_without_nats_gives_way_to_one_that_is_there_already(site
     assert (after["online"], after["since"]) == (True, before["since"])
 
 
-async def test_a_credential_replaced_at_the_shell_closes_the_connection(town: Town) -> None:
-    device = (await town.there.locks()).all[0]
-    async with BareLock(town.there.url, device).online() as connection:
-        shell = Process(town.here.server.log.with_name("shell.log"))
-        command = ["lock", "credential", str(device.lock_id), "--org", town.here.org_id]
-        await shell.spawn(["-m", "server", *command], town.here.server.variables)
-        assert await connection.closed() == 4001
-        assert await shell.exit_status() == 0
-    presence = await town.here.until_offline(device)
-    assert presence["offlineReason"] == "credentialRevoked"
+async def replace_credential(town: Town, device: Device) -> Process:
+    """Replace a lock's credential at a shell beside the nodes; the shell, which has ended."""
+    shell = Process(town.here.server.log.with_name("shell.log"))
+    command = ["lock", "credential", str(device.lock_id), "--org", town.here.org_id]
+    await shell.spawn(["-m", "server", *command], town.here.server.variables)
+    assert await shell.exit_status() == 0
+    return shell
 
 
-async def test_a_credential_replaced_at_the_shell_without_nats_closes_the_connection_soon(
+async def test_a_credential_replaced_at_the_shell_closes_the_connection_with_and_without_nats(
     town: Town, nats: Nats
 ) -> None:
-    device = (await town.there.locks()).all[0]
-    async with BareLock(town.there.url, device).online() as connection:
+    hears, looks = (await town.there.locks(2)).all
+    async with BareLock(town.there.url, hears).online() as connection:
+        await replace_credential(town, hears)
+        assert await connection.closed() == 4001
+    presence = await town.here.until_offline(hears)
+    assert presence["offlineReason"] == "credentialRevoked"
+    async with BareLock(town.there.url, looks).online() as connection:
         await nats.kill()
-        shell = Process(town.here.server.log.with_name("shell.log"))
-        command = ["lock", "credential", str(device.lock_id), "--org", town.here.org_id]
-        await shell.spawn(["-m", "server", *command], town.here.server.variables)
-        assert await shell.exit_status() == 0
+        shell = await replace_credential(town, looks)
         assert await connection.closed() == 4001
     assert "nats_away" in shell.output

@@ -1,27 +1,16 @@
 """Taps, commands, answers and reports that are lost or come many times: each counts once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 from server.storage.mongo import Database
 from tests.browser.phone import phone_in, running_browser
-from tests.faults.processes import Locks, Site, Town
-from tests.faults.proxy import Proxy, in_front_of
+from tests.faults.processes import Locks, Town
+from tests.faults.proxy import in_front_of
 from tests.house import command_id_of, until
 from tests.journeys.bare_lock import BareLock
 
 MANY = 100
 GUESTS = 200
-
-
-@asynccontextmanager
-async def network_of(site: Site) -> AsyncIterator[Proxy]:
-    """The network between a server and its locks."""
-    address = urlsplit(site.url)
-    async with in_front_of((str(address.hostname), int(address.port or 0))) as network:
-        yield network
 
 
 async def until_opened(lock: Locks) -> list[str]:
@@ -42,7 +31,7 @@ async def test_an_opening_whose_answer_is_lost_is_sent_once_and_settled_by_the_l
     site = quiet_town.here
     lock = await site.locks()
     key = await site.key(lock, max_uses=1)
-    async with network_of(site) as network:
+    async with in_front_of(("127.0.0.1", site.server.port)) as network:
         await lock.start(f"http://127.0.0.1:{network.port}")
         await site.until_online(lock)
         network.to_server.stall()
@@ -70,7 +59,7 @@ async def test_a_command_that_comes_a_hundred_times_and_after_a_reboot_opens_onc
     site = quiet_town.here
     lock = await site.locks()
     key = await site.key(lock)
-    async with network_of(site) as network:
+    async with in_front_of(("127.0.0.1", site.server.port)) as network:
         url = f"http://127.0.0.1:{network.port}"
         await lock.start(url)
         await site.until_online(lock)

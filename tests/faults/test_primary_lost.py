@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,19 +22,40 @@ DATABASE = "latchkey"
 LOCKS_A_NODE = 8
 
 
+@pytest.fixture(scope="module")
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedReplicaSet]:
+    """Three mongod for all tests, of which the last may end one for good."""
+    running = embedded_replica_set(tmp_path_factory.mktemp("mongodb"))
+    with asyncio.Runner() as runner:
+        yield runner.run(running.__aenter__())
+        runner.run(running.__aexit__(None, None, None))
+
+
 @pytest.fixture
-def replica_set(io_loop: IOLoop, tmp_path: Path) -> Iterator[EmbeddedReplicaSet]:
-    running = embedded_replica_set(tmp_path / "mongodb")
-    yield io_loop.run_sync(running.__aenter__)
-    io_loop.run_sync(lambda: running.__aexit__(None, None, None))
+def database(io_loop: IOLoop, replica_set: EmbeddedReplicaSet) -> Iterator[mongo.Database]:
+    """A database on all three, which run."""
+    client = mongo.connect(replica_set.uri, timeout_s=20)
+
+    async def all_run() -> bool:
+        status = await client.admin.command("replSetGetStatus")
+        return {member["stateStr"] for member in status["members"]} == {"PRIMARY", "SECONDARY"}
+
+    io_loop.run_sync(lambda: until(all_run))
+    yield client[DATABASE]
+    for pid in replica_set.pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    client.close()
 
 
 @pytest.fixture
 def town(
-    io_loop: IOLoop, replica_set: EmbeddedReplicaSet, nats: Nats, tmp_path: Path
+    io_loop: IOLoop,
+    replica_set: EmbeddedReplicaSet,
+    database: mongo.Database,
+    nats: Nats,
+    tmp_path: Path,
 ) -> Iterator[Town]:
-    client = mongo.connect(replica_set.uri, timeout_s=20)
-    database = client[DATABASE]
     variables = {
         **on_mongodb(replica_set.uri, DATABASE),
         "LATCHKEY_NATS_URL": f"nats://127.0.0.1:{nats.port}",
@@ -52,14 +74,43 @@ def town(
     yield town
     for site in town:
         io_loop.run_sync(site.close)
-    client.close()
+
+
+async def test_without_a_majority_nothing_opens_and_locks_stay_connected(
+    town: Town, replica_set: EmbeddedReplicaSet
+) -> None:
+    device = (await town.there.locks()).all[0]
+    key = await town.here.key(device, max_uses=1)
+    async with BareLock(town.there.url, device).online() as connection:
+        before = await town.here.connection(device)
+        primary = await replica_set.primary_pid()
+        majority = [primary, *(pid for pid in replica_set.pids if pid != primary)][:2]
+        for pid in majority:
+            await freeze(pid)
+
+        async def not_ready() -> bool:
+            return {(await site.fetch("/health/ready")).status for site in town} == {503}
+
+        assert await until(not_ready)
+        refused = await town.here.tap_open(key)
+        assert await connection.still_answers()
+        for pid in majority:
+            os.kill(pid, signal.SIGCONT)
+        await town.until_well()
+        await town.here.until_used_count(key, 0)
+        after = await town.here.connection(device)
+        again = await town.here.tap_open(key)
+        command = await connection.hear("command")
+    assert refused.status == 503
+    assert command["id"] == command_id_of(again)
+    assert after["since"] == before["since"]
 
 
 async def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("lose", [kill, freeze], ids=["killed", "stopped"])
+@pytest.mark.parametrize("lose", [freeze, kill], ids=["stopped", "killed"])
 async def test_openings_go_on_with_a_new_primary_and_nothing_is_doubled_or_lost(
     town: Town, replica_set: EmbeddedReplicaSet, lose: Callable[[int], Awaitable[None]]
 ) -> None:
@@ -91,36 +142,6 @@ async def test_openings_go_on_with_a_new_primary_and_nothing_is_doubled_or_lost(
     for site in town:
         again = await site.tap_open(keys[0])
         await site.until_state(command_id_of(again), "opened")
-
-
-async def test_without_a_majority_nothing_opens_and_locks_stay_connected(
-    town: Town, replica_set: EmbeddedReplicaSet
-) -> None:
-    device = (await town.there.locks()).all[0]
-    key = await town.here.key(device, max_uses=1)
-    async with BareLock(town.there.url, device).online() as connection:
-        before = await town.here.connection(device)
-        primary = await replica_set.primary_pid()
-        majority = [primary, *(pid for pid in replica_set.pids if pid != primary)][:2]
-        for pid in majority:
-            await freeze(pid)
-
-        async def not_ready() -> bool:
-            return {(await site.fetch("/health/ready")).status for site in town} == {503}
-
-        assert await until(not_ready)
-        refused = await town.here.tap_open(key)
-        assert await connection.still_answers()
-        for pid in majority:
-            os.kill(pid, signal.SIGCONT)
-        await town.until_well()
-        await town.here.until_used_count(key, 0)
-        after = await town.here.connection(device)
-        again = await town.here.tap_open(key)
-        command = await connection.hear("command")
-    assert refused.status == 503
-    assert command["id"] == command_id_of(again)
-    assert after["since"] == before["since"]
 
 
 async def agrees(site: Site, fleet: Locks, lock: Device, key: IssuedKey) -> bool:

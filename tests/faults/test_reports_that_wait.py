@@ -18,7 +18,7 @@ from tests.journeys.bare_lock import BareConnection, BareLock
 MEGABYTE = 1024 * 1024
 OFFLINE_AFTER_S = 2
 LOCKS = 5
-BATCHES = 30
+BATCHES = 10
 
 
 def batch(number: int) -> list[dict[str, Any]]:

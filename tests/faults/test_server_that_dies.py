@@ -8,6 +8,7 @@ from tests.faults.processes import Process, Site
 from tests.faults.proxy import Proxy, mongodb_command
 from tests.house import command_id_of, until
 
+COMMAND_LIFE_S = 3
 TAKES_IN_HAND = mongodb_command("update", "commands")
 """The write that comes after a use was claimed and before anything is sent to the lock."""
 RECORDS_A_STEP = mongodb_command("findAndModify", "commands")
@@ -118,7 +119,9 @@ async def test_a_server_killed_after_the_send_learns_from_the_lock_what_happened
 async def test_a_server_that_stands_still_in_the_middle_of_an_opening_sends_nothing_late(
     site: Site, to_mongodb: Proxy
 ) -> None:
-    await site.server.start(mongodb_timeout_s="60", offline_after_s="60")
+    await site.server.start(
+        mongodb_timeout_s="60", offline_after_s="60", command_life_s=str(COMMAND_LIFE_S)
+    )
     lock = await site.lock_online()
     key = await site.key(lock, max_uses=1)
     to_mongodb.to_server.stall_at(TAKES_IN_HAND)
@@ -128,10 +131,10 @@ async def test_a_server_that_stands_still_in_the_middle_of_an_opening_sends_noth
     await site.server.freeze()
     to_mongodb.flow()
 
-    async def ten_seconds_have_passed() -> bool:
-        return (clock.now() - tapped_at).total_seconds() > 10
+    async def its_life_is_over() -> bool:
+        return (clock.now() - tapped_at).total_seconds() > COMMAND_LIFE_S + 1
 
-    await until(ten_seconds_have_passed)
+    await until(its_life_is_over)
     site.server.thaw()
     page = await site.visit((await tap).location)
     command, *others = await site.commands_of(lock)

@@ -15,7 +15,7 @@ from tests.journeys.bare_lock import BareConnection, BareLock
 
 LOCKS = 200
 BOUND_S = 4.0
-SPREAD_S = 6.0
+SPREAD_S = 3.0
 """Over how long the locks fall silent, one after the other."""
 _AT_ONCE = 20
 
