@@ -63,6 +63,8 @@ class Nodes:
         self._presence = presence
         self._sessions = sessions
         self._metrics = metrics
+        self._namesakes: set[str] = set()
+        """The ids of other nodes that have this one's name, as far as they were told of."""
 
     async def begin(self) -> None:
         """Start: what an earlier process of this name has left behind is over at once.
@@ -143,12 +145,23 @@ class Nodes:
         me = next((node for node in live if node.id == self._node.id), None)
         if me is None:
             return
+        self._tell_of_namesakes(live)
         for other in live:
             apart = ALONE in (me.bus, other.bus) and other.id != me.id
             if apart and other.renewed_at > me.started_at:
                 log.error("another_node_without_nats", node=other.name)
                 if me.started_at >= other.started_at:
                     raise AnotherNode
+
+    def _tell_of_namesakes(self, live: list[LiveNode]) -> None:
+        """Complain of other nodes with this one's name: each start of one ends the others' leases.
+
+        Those are taken again with their next renewal; until then their locks count as lost.
+        """
+        namesakes = {node.id for node in live if node.name == self._node.name} - {self._node.id}
+        if namesakes - self._namesakes:
+            log.warning("node_name_used_twice", node=self._node.name)
+        self._namesakes = namesakes
 
 
 def _compare_clocks(asked_at: datetime, mongodb_says: datetime) -> None:
