@@ -22,21 +22,21 @@ _LATEST_MS = 250_000_000_000_000  # the year 9892: what a ``datetime`` can hold
 _REPEATED = {"Idempotency-Key": "The same text again is the same opening, as with ``attempt``."}
 
 
+Milliseconds = Annotated[int, Meta(ge=0, le=_LATEST_MS)]
+"""A time of the server's own clock, since 1970."""
+
+
 class OpenForm(Struct, frozen=True, kw_only=True, rename="camel"):
     """The form behind the Open button."""
 
     attempt: str | None = None
     confirmed: str | None = None
     """Said by the page that asks again; see ``OpenDoor.get``."""
-    tapped_at: Annotated[int, Meta(ge=0, le=_LATEST_MS)] | None = None
-    """When the guest tapped, in milliseconds of the server's own clock since 1970: the time that
-    our page came with, and what has passed since then. Our script sends it."""
-
-    @property
-    def tap(self) -> datetime | None:
-        if self.tapped_at is None:
-            return None
-        return datetime.fromtimestamp(self.tapped_at / 1000, UTC)
+    tapped_at: Milliseconds | None = None
+    """When the guest tapped: the time that our page came with, and what has passed since then. Our
+    script sends it."""
+    shown_at: Milliseconds | None = None
+    """When the page was made that was tapped. It counts where ``tappedAt`` is missing."""
 
 
 class ConfirmationQuery(Struct, frozen=True, kw_only=True):
@@ -77,7 +77,8 @@ class OpenFirstDoor(GuestHandler):
                 guest,
                 attempt,
                 is_confirmed=is_confirmed,
-                tapped_at=form.tap,
+                tapped_at=_time_of(form.tapped_at),
+                shown_at=_time_of(form.shown_at),
             )
         except SecondTapNeeded as needed:
             self.see_other(self.language.link(open_url(key_uuid, needed.door_id)))
@@ -88,17 +89,18 @@ class OpenFirstDoor(GuestHandler):
 
 
 class OpenDoor(OpenFirstDoor):
-    """Open one door of a key; to visit, the question that some locks want asked first."""
+    """Open one door of a key; to visit, the question whether to: some locks want it asked first,
+    and a tap that may be an old one leads to it."""
 
     @operation(Access.GUEST, {200: PAGE, 303: NOTHING}, errors=(401, 403, 404))
     async def get(self, key_uuid: str, door_id: int) -> None:
-        """Ask a guest for the second tap, where the lock wants one. Opens nothing."""
+        """Ask a guest for another tap, where the door may be opened. Opens nothing."""
         shown = await self.services.temp_keys.show_to_guest(key_uuid, self.guest)
         await self.look_like(shown.key.org_id)
         asked_about = shown.key.door(door_id)
         view = key_view(shown.key, shown.locks, clock.now(), self.language, self.new_attempt)
         door = next(door for door in view.doors if door.id == asked_about.id)
-        if door.asks_again and door.may_open:
+        if door.may_open:
             self.render("question.html", door=door, key_url=view.key_url)
         else:
             self.see_other(view.key_url)
@@ -164,6 +166,10 @@ def shown(
         language,
     )
     return {"view": view}
+
+
+def _time_of(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _data_lines(text: bytes) -> bytes:

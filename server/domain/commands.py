@@ -16,6 +16,9 @@ from server.domain.temp_keys import Claim, TempKey
 LONGEST_LIFE = timedelta(seconds=15)
 """How long any open command may live ("Commands" of the lock protocol)."""
 
+PAGE_GOOD_FOR = timedelta(seconds=30)
+"""How long a page's tap is good for that cannot say when it was: browsers without script cannot."""
+
 ANSWER_GRACE = timedelta(seconds=2)
 """How long after a command's expiry its result may still be on the way."""
 

@@ -73,7 +73,7 @@ class DoorNeedsCode(LatchkeyError):
 
 
 class SecondTapNeeded(LatchkeyError):
-    """This lock asks its guests whether they are sure, and this one was not asked yet."""
+    """A guest has to be asked first: the lock wants it, or the tap may be an old one."""
 
     reason = "second_tap_needed"
 

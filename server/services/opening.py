@@ -9,7 +9,13 @@ from structlog.contextvars import bind_contextvars
 
 from server import clock, tracing
 from server.bus.base import Bus
-from server.domain.commands import OpenCommand, command_id, command_of, new_attempt
+from server.domain.commands import (
+    PAGE_GOOD_FOR,
+    OpenCommand,
+    command_id,
+    command_of,
+    new_attempt,
+)
 from server.domain.errors import CommandNotFound
 from server.domain.organizations import Guest, Scope
 from server.domain.refusals import (
@@ -86,13 +92,16 @@ class Opening:
         *,
         is_confirmed: bool,
         tapped_at: datetime | None = None,
+        shown_at: datetime | None = None,
     ) -> OpenCommand:
         """Open a door of a key: the one numbered ``door_id``, or its first.
 
         The same ``attempt`` always means the same command; without one, two taps
         within three seconds do. ``is_confirmed`` is whether the guest was asked again, as
         some locks want. ``tapped_at`` is when the guest tapped, where their browser knows
-        it: the command's life counts from then, however long the request was on its way.
+        it: the command's life counts from then, however long the request was on its way. Where
+        it does not, ``shown_at`` is when the page was made that was tapped: a tap may have been
+        on its way for as long as that is ago.
 
         Returns:
             The command as it stands when the lock has answered, or half a second later.
@@ -101,7 +110,8 @@ class Opening:
             TempKeyNotFound, DoorNotFound, LockNotFound: there is no such key, door or lock.
             KeyRefused, GuestNotAllowed, DoorNeedsCode: this key may not open it now.
             TapTooLate: the command's life was over before the tap got here; nothing was taken.
-            SecondTapNeeded: the lock wants its guest to be asked first; nothing was taken.
+            SecondTapNeeded: the lock wants its guest to be asked first, or the tap may be an old
+                one; nothing was taken.
             LockUnreachable: the node that may hold the lock cannot be asked; the use is given
                 back, and nothing is sent.
             StorageUnavailable: MongoDB is away; if a use was taken, it is given back later.
@@ -119,6 +129,8 @@ class Opening:
             if earlier is not None:
                 bind_contextvars(command=earlier.id)
                 return earlier
+        if tapped_at is None and shown_at is not None and clock.now() >= shown_at + PAGE_GOOD_FOR:
+            raise SecondTapNeeded(door.id)
         if not is_confirmed:
             await self._check_needs_no_second_tap(key, door)
         zone = await self._zone(key, door)

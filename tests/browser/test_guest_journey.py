@@ -1,8 +1,9 @@
 """The guest's way from link to open door, in a real browser."""
 
+import re
 from urllib.parse import urlsplit
 
-from playwright.async_api import Request
+from playwright.async_api import Request, Route
 
 from server.domain.temp_keys import NewDoor
 from tests.browser.phone import Phone
@@ -218,6 +219,44 @@ async def test_without_script_a_careful_lock_is_opened_with_a_second_tap(
         assert lock.openings == []
         await phone.tap("Sì, apri")
         await phone.wait_for_heading("La porta è aperta")
+    assert len(lock.openings) == 1
+
+
+async def test_without_script_a_tap_on_an_old_page_is_asked_about(
+    house: House, phone_without_script: Phone
+) -> None:
+    async def as_if_it_had_been_made_long_ago(route: Route) -> None:
+        answer = await route.fetch()
+        html = re.sub(
+            'name="shownAt" value="[0-9]+"', 'name="shownAt" value="0"', await answer.text()
+        )
+        await route.fulfill(response=answer, body=html)
+
+    phone = phone_without_script
+    lock = await house.lock()
+    key = await house.key(lock)
+    await phone.page.route(f"**/temp-keys/{key.uuid}", as_if_it_had_been_made_long_ago)
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        await phone.wait_for_heading("Open Front door?")
+        assert lock.openings == []
+        await phone.tap("Yes, open it")
+        await phone.wait_for_heading("The door is open")
+    assert len(lock.openings) == 1
+
+
+async def test_a_second_tap_says_when_it_was(house: House, phone: Phone) -> None:
+    lock = await house.lock()
+    key = await house.key(lock)
+    await house.manage("PATCH", f"/locks/{lock.lock_id}", {"openConfirmation": True})
+    async with lock.connected():
+        await phone.visit(f"/temp-keys/{key.uuid}")
+        await phone.tap("Open Front door")
+        async with phone.page.expect_request(lambda asked: asked.method == "POST") as tap:
+            await phone.tap("Yes, open it")
+        await phone.wait_for_heading("The door is open")
+    assert "tappedAt=" in ((await tap.value).post_data or "")
     assert len(lock.openings) == 1
 
 

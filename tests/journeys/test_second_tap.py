@@ -1,5 +1,8 @@
 """A lock that asks its guests whether they are sure."""
 
+from datetime import timedelta
+
+from server import clock
 from simulator.simulated_lock import SimulatedLock
 from tests.house import BROWSER, House, Page
 
@@ -74,9 +77,11 @@ async def test_a_program_asks_its_user_itself(house: House) -> None:
     assert len(lock.openings) == 1
 
 
-async def test_the_question_of_a_lock_that_does_not_ask_leads_back_to_the_key(
+async def test_the_question_of_a_door_that_may_not_be_opened_leads_back_to_the_key(
     house: House,
 ) -> None:
-    key = await house.key(await house.lock())
+    tomorrow = clock.now() + timedelta(days=1)
+    window = {"valid_from": tomorrow, "valid_until": tomorrow + timedelta(days=1)}
+    key = await house.key(await house.lock(), **window)
     visited = await house.visit(f"/temp-keys/{key.uuid}/doors/1/open")
     assert (visited.status, visited.location) == (303, f"/temp-keys/{key.uuid}")
