@@ -45,24 +45,14 @@ class CutsEverySecond(Proxy):
             writer.transport.abort()
 
 
-async def test_the_door_opens_over_slow_3g(house: House, phone: Phone) -> None:
+async def test_the_door_opens_over_slow_3g_where_every_second_connection_is_cut(
+    house: House, phone: Phone
+) -> None:
     lock = await house.lock()
     key = await house.key(lock)
     network = await phone.page.context.new_cdp_session(phone.page)
     await network.send("Network.enable")
     await network.send("Network.emulateNetworkConditions", SLOW_3G)
-    async with lock.connected():
-        await phone.visit(f"/temp-keys/{key.uuid}")
-        await phone.tap("Open Front door")
-        await phone.wait_for_heading("The door is open")
-    assert len(lock.openings) == 1
-
-
-async def test_the_door_opens_where_every_second_connection_is_cut(
-    house: House, phone: Phone
-) -> None:
-    lock = await house.lock()
-    key = await house.key(lock)
     server = urlsplit(house.url)
     proxy = CutsEverySecond([(server.hostname or "", server.port or 0)])
     await proxy.let_in()
@@ -148,7 +138,7 @@ async def _load(phone: Phone, url: str) -> None:
     while True:
         try:
             await phone.page.goto(url)
-            await phone.page.wait_for_function(SCRIPT_IS_HERE, timeout=2_000)
+            await phone.page.wait_for_function(SCRIPT_IS_HERE, timeout=8_000)
         except Error:
             continue
         else:
