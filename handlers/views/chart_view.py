@@ -13,19 +13,20 @@ _LONGEST_GAP = 0.06
 
 
 class ChartView(Struct, frozen=True, kw_only=True):
-    """One measurement over time; ``words`` say the same as the line."""
+    """One measurement over time: a line that ends in a dot (``now``), and the same in ``words``."""
 
     title: str
     latest: str
-    lowest: str
-    highest: str
+    spread: str
     path: str
+    now: str
     words: str
 
 
 Point = tuple[datetime, float]
 
-_WORDS = "{title}: {latest} now; between {lowest} and {highest}"
+_SPREAD = "between {lowest} and {highest}"
+_NO_SPREAD = "the same all the time"
 
 
 def chart_view(
@@ -42,14 +43,16 @@ def chart_view(
     shown = list(reversed(points[::-1][::step]))
     values = [value for _, value in points]
     low, high = min(values), max(values)
-    texts = {
-        "title": title,
-        "latest": _text(points[-1][1], unit),
-        "lowest": _text(low, unit),
-        "highest": _text(high, unit),
-    }
+    latest, lowest, highest = (_text(value, unit) for value in (points[-1][1], low, high))
+    spread = _SPREAD if lowest != highest else _NO_SPREAD
+    spread = spread.format(lowest=lowest, highest=highest)
     return ChartView(
-        **texts, path=_path(shown, low, high, begin, end), words=_WORDS.format(**texts)
+        title=title,
+        latest=latest,
+        spread=spread,
+        path=_path(shown, low, high, begin, end),
+        now=_path(shown[-1:], low, high, begin, end),
+        words=f"{title}: {latest} now; {spread}",
     )
 
 

@@ -76,8 +76,10 @@ _ALL_WELL = "All {n} locks are fine"
 _ONE_WELL = "Your lock is fine"
 _NEED = ("{n} of {all} locks needs attention", "{n} of {all} locks need attention")
 _FOUND = ("{n} lock", "{n} locks")
-_ONLINE_ALL = "Online all of the last 48 hours"
-_ONLINE_PART = "Online {percent} % of the last 48 hours; offline {times}"
+_ONLINE_ALL = "Online all of {what}"
+_ONLINE_PART = "Online {percent} % of {what}; offline {times}"
+_ALL_OF_IT = "the last 48 hours"
+_WHAT_IS_KNOWN = "what is known of the last 48 hours"
 _TIMES = ("once", "{n} times")
 _SIGNALS = ((-60, "strong"), (-75, "good"), (-85, "weak"))
 _SIGNAL_WEAKEST = "very weak"
@@ -157,7 +159,7 @@ _SAID_BY_STATE = (Trouble.OFFLINE, Trouble.NEVER_ONLINE)
 def signal_words(rssi: int) -> str:
     """How strong a lock's signal is."""
     word = next((word for least, word in _SIGNALS if rssi >= least), _SIGNAL_WEAKEST)
-    return f"{word} ({rssi} dBm)"
+    return f"{word} ({rssi}\u00a0dBm)"
 
 
 def bar_view(presence: Sequence[Stretch]) -> BarView:
@@ -167,11 +169,13 @@ def bar_view(presence: Sequence[Stretch]) -> BarView:
     offline = [stretch for stretch in known if not stretch.online]
     known_for = sum((stretch.length for stretch in known), timedelta())
     online_for = known_for - sum((stretch.length for stretch in offline), timedelta())
+    what = _ALL_OF_IT if known_for == end - begin else _WHAT_IS_KNOWN
     if not offline:
-        words = _ONLINE_ALL
+        words = _ONLINE_ALL.format(what=what)
     else:
         percent = int(100 * online_for / known_for)
-        words = _ONLINE_PART.format(percent=percent, times=counted(_TIMES, len(offline)))
+        times = counted(_TIMES, len(offline))
+        words = _ONLINE_PART.format(percent=percent, what=what, times=times)
     unknown = [stretch for stretch in presence if stretch.online is None]
     return BarView(
         offline=_path(offline, begin, end), unknown=_path(unknown, begin, end), words=words

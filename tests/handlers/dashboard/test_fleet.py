@@ -94,7 +94,7 @@ async def test_an_empty_fleet_says_what_to_do_next(house: House):
     assert "lock create" in page.text(".card")
 
 
-async def test_a_bar_shows_two_days_of_presence_and_says_them(house: House):
+async def test_a_bar_shows_what_is_known_of_two_days_of_presence_and_says_so(house: House):
     lock = await house.lock()
     async with lock.connected():
         pass
@@ -106,7 +106,9 @@ async def test_a_bar_shows_two_days_of_presence_and_says_them(house: House):
         words = "" if shown is None else str(shown["aria-label"])
         return words if "offline" in words else None
 
-    assert (await until(bar)).startswith("Online ")
+    words = await until(bar)
+    assert words.startswith("Online ")
+    assert "of what is known of the last 48 hours" in words
 
 
 async def test_two_thousand_locks_are_light_and_in_pages(

@@ -24,7 +24,7 @@ async def test_readings_are_charts_that_say_what_they_show(house: House):
 
         charts = (await until(page)).html.select("svg.chart")
     assert charts[0]["aria-label"] == "Battery: 70 % now; between 70 % and 80 %"
-    assert charts[1]["aria-label"] == "Signal: -66 dBm now; between -66 dBm and -66 dBm"
+    assert charts[1]["aria-label"] == "Signal: -66 dBm now; the same all the time"
 
 
 async def test_a_lock_without_readings_says_what_to_expect(house: House):
