@@ -129,6 +129,17 @@ async def test_a_browser_gets_a_page_for_a_guests_error(house: House):
     assert UNKNOWN_KEY not in page.html.get_text()
 
 
+async def test_a_refused_tap_is_told_in_words_and_what_is_not_there_by_its_number_too(house: House):
+    key = await house.key(await house.lock())
+    await house.manage("DELETE", f"/temp-keys/{key.uuid}")
+    refused = await house.tap_open(key)
+    missing = await house.visit("/nowhere")
+    assert (refused.status, missing.status) == (400, 404)
+    assert refused.text("h1") == "Your key was revoked"
+    assert "Error" not in refused.text(".panel")
+    assert "Error 404" in missing.text(".panel")
+
+
 async def test_a_browser_gets_json_where_only_programs_are_expected(house: House):
     check_body(await house.visit("/locks"), 401, "Unauthorized", "unauthenticated")
 
