@@ -74,18 +74,16 @@ async def test_it_goes_on_to_the_page_that_was_asked_for(house: House):
     assert signed_in.location == "/dashboard?show=offline"
 
 
-@pytest.mark.parametrize(
-    "elsewhere",
-    [
+async def test_it_never_leads_to_another_site(house: House):
+    for elsewhere in (
         "https://evil.example",
         "//evil.example",
         "/dashboard\\@evil",
         "/dashboardx",
         "/dashboard?\r\nX: y",
-    ],
-)
-async def test_it_never_leads_to_another_site(house: House, elsewhere: str):
-    assert (await sign_in(house, house.api_key, next=elsewhere)).location == "/dashboard"
+    ):
+        answer = await sign_in(house, house.api_key, next=elsewhere)
+        assert answer.location == "/dashboard", elsewhere
 
 
 async def test_another_site_cannot_sign_a_visitor_in(house: House):
