@@ -95,7 +95,8 @@
   /** Go on after an error, where a browser does not by itself: the server's database was away,
    *  say. Whoever is no longer signed in is led to where they can. */
   const again = async () => {
-    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
+    const asked = { method: "HEAD", headers: { Accept: "text/html" }, cache: "no-store" };
+    const answer = await fetch(location.href, asked).catch(() => null);
     if (stream?.readyState !== EventSource.CLOSED) return; // this page rests, or has gone on
     if (answer?.redirected && !page.contains(document.activeElement)) location.reload();
     else listen();

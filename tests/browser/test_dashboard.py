@@ -146,6 +146,20 @@ async def test_events_come_in_while_the_page_is_open(house: House, desk: Phone) 
     await line.get_by_role("link", name="Garden gate").wait_for()
 
 
+async def test_a_page_whose_session_has_ended_leads_to_the_sign_in(
+    house: House, desk: Phone
+) -> None:
+    await desk.page.add_init_script("Math.random = () => 0")  # it waits no longer than it must
+    await desk.visit("/dashboard/events")
+    await desk.page.locator("#live.is-on").wait_for()
+    (cookie,) = await desk.page.context.cookies()
+    await house.services.operator_sessions.end(cookie.get("value", ""))  # in another tab, say
+    house.services.fleet_feed.end_all()
+    await desk.wait_for_heading("Sign in to the dashboard")
+    assert desk.page.url.endswith("/dashboard/sign-in?next=%2Fdashboard%2Fevents")
+    desk.complaints.clear()  # the browser's own, about answers that were errors
+
+
 async def test_the_keyboard_reaches_a_lock_from_the_top_of_the_page(
     house: House, desk: Phone
 ) -> None:
