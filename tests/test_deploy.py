@@ -48,6 +48,12 @@ def test_a_server_under_the_unit_may_do_little():
     assert judged.returncode == 0, judged.stdout
 
 
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed here")
+def test_caddy_finds_nothing_wrong_with_its_example():
+    command = ["caddy", "validate", "--adapter=caddyfile", f"--config={DEPLOY / 'Caddyfile'}"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
 def test_every_setting_that_the_files_name_exists():
     known = {setting.variable for setting in every_setting()}
     for file in filter(Path.is_file, DEPLOY.iterdir()):
