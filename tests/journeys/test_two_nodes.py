@@ -178,6 +178,19 @@ async def test_a_key_for_a_lock_is_written_from_any_node(town: Town):
     assert (frame["action"], frame["keyUuid"]) == ("write", "card")
 
 
+# Health
+
+
+async def test_each_node_says_how_many_locks_are_online_at_both(town: Town):
+    lock = await town.there.lock()
+    async with lock.connected():
+        healths = [(await house.fetch("/health")).json() for house in town]
+    assert [health["locksOnline"] for health in healths] == [1, 1]
+    assert [health["locksOnlineHere"] for health in healths] == [0, 1]
+    parts = [health[part] for health in healths for part in ("mongodb", "nats", "eventLoop")]
+    assert all(part["ok"] and part["latencyMs"] >= 0 for part in parts)
+
+
 # Traces
 
 
