@@ -71,6 +71,8 @@ class BaseHandler(tornado.web.RequestHandler):
         self.services = services
         self._body = bytearray()
         self._body_is_too_large = False
+        # Tornado sets it later, and not at all where it does not know the method.
+        self.path_kwargs: dict[str, str] = {}
 
     @functools.cached_property
     def request_id(self) -> str:

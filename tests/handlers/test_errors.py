@@ -14,6 +14,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from handlers.base import MOST_BODY_BYTES
+from handlers.pages import PageHandler
 from handlers.routes import ROUTES
 from server.app import make_app, open_services
 from server.settings import Settings
@@ -84,6 +85,15 @@ async def test_a_wrong_method_is_405_on_every_route_and_the_right_ones_are_named
             check_body(answer, 405, "Method Not Allowed", "method_not_allowed")
             allowed = answer.response.headers["Allow"].split(", ")
             assert set(allowed) - {"HEAD"} == set(handler.operations), (method, path)
+
+
+async def test_a_method_that_nobody_has_heard_of_is_405_for_browsers_too(house: House):
+    for path, handler in ROUTES:
+        answer = await house.fetch(re.sub(r"\{\w+\}", "1", path), "BREW", Accept=BROWSER)
+        assert answer.status == 405, path
+        assert set(answer.response.headers["Allow"].split(", ")) >= set(handler.operations), path
+        if issubclass(handler, PageHandler):
+            assert answer.html.select_one("h1") is not None, path
 
 
 async def test_head_is_refused_exactly_where_get_is(house: House):
