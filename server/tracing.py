@@ -73,9 +73,11 @@ def sent_as_the_environment_says(node_name: str) -> Iterator[None]:
         log.error("not_traced", why=str(error))  # noqa: TRY400 - it is told what to mend
         yield
         return
-    with use(tracer):
-        yield
-    tracer.end()
+    try:
+        with use(tracer):
+            yield
+    finally:
+        tracer.end()
 
 
 @contextmanager
