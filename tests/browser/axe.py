@@ -31,7 +31,8 @@ LOOKS = (
     Look("at 320 px", "light", 320),
     Look("at 200 %", "light", 640),  # of a window 1280 px wide, as a browser's zoom does it
 )
-IN_ARABIC = (Look("in Arabic", "dark", None), Look("in Arabic at 320 px", "light", 320))
+TRANSLATED = (Look("translated", "dark", None), Look("translated, at 320 px", "light", 320))
+"""For a page that was looked at in English before: its words are longer, or run from the right."""
 
 
 async def problems(page: Page, looks: Sequence[Look] = LOOKS) -> list[str]:
