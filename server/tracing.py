@@ -103,7 +103,8 @@ def entered(
         yield _noted_nowhere
         return
     with _tracer.entered(name, carried, began, **facts) as note:
-        bind_contextvars(trace=trace_id(_tracer.carried()))
+        if (place := _tracer.carried()) is not None:
+            bind_contextvars(trace=trace_id(place))
         yield note
 
 
@@ -123,9 +124,9 @@ def carried() -> str | None:
     return None if _tracer is None else _tracer.carried()
 
 
-def trace_id(carried: str | None) -> str | None:
+def trace_id(carried: str) -> str:
     """The id of the trace that is carried."""
-    return None if carried is None else carried.split("-")[1]
+    return carried.split("-")[1]
 
 
 def _noted_nowhere(**_facts: Fact) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.contextvars import clear_contextvars
+from structlog.contextvars import clear_contextvars, get_contextvars
 
 from server import clock, tracing
 
@@ -60,6 +60,16 @@ def test_openings_are_traced_where_the_environment_says_where_to(
     assert not is_traced()
 
 
+def test_who_switches_opentelemetry_off_by_its_own_variable_traces_nothing(
+    environment: pytest.MonkeyPatch,
+):
+    environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    environment.setenv("OTEL_SDK_DISABLED", "true")
+    with tracing.sent_as_the_environment_says("node"):
+        assert not is_traced()
+    assert "trace" not in get_contextvars()
+
+
 @pytest.mark.expects_log("not_traced")
 def test_the_extra_need_not_be_installed(
     environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -99,4 +109,3 @@ def test_a_collector_that_never_answers_does_not_keep_a_node_from_ending():
 
 def test_the_id_of_a_trace_is_read_from_what_is_carried():
     assert tracing.trace_id(CARRIED) == TRACE_ID
-    assert tracing.trace_id(None) is None
