@@ -25,13 +25,13 @@ class PageHandler(BaseHandler):
     brand: BrandView | None = None
     """Whose pages these are, where that is known."""
 
-    def get_template_namespace(self) -> dict[str, Any]:
-        now_ms = int(clock.now().timestamp() * 1000)  # from it the script tells how old a tap is
-        return super().get_template_namespace() | {"brand": self.brand, "now_ms": now_ms}
-
     compresses: ClassVar[bool] = True
     """Whether its pages go in gzip: never, where they hold a secret beside words of the address,
     for their length would tell one from the other (decision 0038)."""
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        now_ms = int(clock.now().timestamp() * 1000)  # from it the script tells how old a tap is
+        return super().get_template_namespace() | {"brand": self.brand, "now_ms": now_ms}
 
     def render(self, template_name: str, **kwargs: Any) -> "asyncio.Future[None]":
         """Answer with a page; the style of its brand is let into the policy."""
