@@ -11,6 +11,7 @@ from server import clock
 from tests.browser.phone import Phone
 from tests.house import House
 
+HAS_FOCUS = "(wanted) => document.activeElement.matches(wanted)"
 AS_IT_IS_SEEN = """(cell) => {
     const letters = [], texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
@@ -160,17 +161,26 @@ async def test_a_page_whose_session_has_ended_leads_to_the_sign_in(
     desk.complaints.clear()  # the browser's own, about answers that were errors
 
 
-async def test_the_keyboard_reaches_a_lock_from_the_top_of_the_page(
-    house: House, desk: Phone
-) -> None:
-    await house.device("Garden gate")
-    await desk.visit("/dashboard")
-    await desk.page.keyboard.press("Tab")
-    await desk.page.keyboard.press("Enter")  # skip to the content
-    for _ in range(12):
-        await desk.page.keyboard.press("Tab")
-        focused = await desk.page.evaluate("document.activeElement.textContent")
-        if focused == "Garden gate":
-            break
-    await desk.page.keyboard.press("Enter")
-    await desk.wait_for_heading("Garden gate")
+async def test_the_keyboard_alone_finds_a_lock_and_opens_it(house: House, desk: Phone) -> None:
+    lock = await house.lock("Garden gate")
+    keyboard = desk.page.keyboard
+
+    async def tab_to(wanted: str) -> None:
+        for _ in range(20):
+            await keyboard.press("Tab")
+            if await desk.page.evaluate(HAS_FOCUS, wanted):
+                return
+        raise AssertionError(f"the Tab key does not lead to {wanted}")
+
+    async with lock.connected():
+        await desk.visit("/dashboard")
+        await keyboard.press("Tab")
+        await keyboard.press("Enter")  # skip to the content
+        await tab_to(f"a[href='/dashboard/locks/{lock.lock_id}']")
+        await keyboard.press("Enter")
+        await desk.wait_for_heading("Garden gate")
+        await tab_to("#reason")
+        await keyboard.type("Guest without a phone")
+        await keyboard.press("Enter")
+        await desk.page.locator("#asked", has_text="Opened").wait_for()
+    assert len(lock.openings) == 1
