@@ -245,39 +245,6 @@ class Locks(Process):
         return [msgspec.json.decode(line, type=Opening).command_id for line in lines]
 
 
-class ChaosReceiver(Process):
-    """``tests/faults/chaos_receiver.py``, always on the same port; its journal outlives it."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "receiver.log")
-        self._journal = folder / "received.jsonl"
-        self._port = free_port()
-        self._starts = 0
-        self._read_up_to = 0
-        self._received: list[dict[str, Any]] = []
-        self.url = f"http://127.0.0.1:{self._port}/"
-
-    async def start(self) -> None:
-        """Let it listen, and misbehave in another way than the last time."""
-        self._starts += 1
-        script = str(Path(__file__).with_name("chaos_receiver.py"))
-        words = [str(self._port), str(self._journal), str(self._starts)]
-        await self.spawn(["-u", script, *words], {})
-        await self.until_said(f"listening {self._starts}")
-
-    @property
-    def received(self) -> list[dict[str, Any]]:
-        """The events that it has taken, in order, each as often as it came."""
-        with suppress(FileNotFoundError), self._journal.open("rb") as journal:
-            journal.seek(self._read_up_to)
-            for line in journal:
-                if not line.endswith(b"\n"):
-                    break
-                self._read_up_to += len(line)
-                self._received.append(json.loads(line))
-        return self._received
-
-
 class Site(People):
     """One organisation on a server that is a process."""
 

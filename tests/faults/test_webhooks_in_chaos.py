@@ -1,7 +1,9 @@
 """A receiver at its worst and a server that is killed: no event is missed, each lock's in order."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from server.domain.events import EventData, LockTampered
 from server.domain.times import wire_time
 from server.storage.event_store import EventStore
 from server.storage.mongo import Database
-from tests.faults.processes import ChaosReceiver, Site
+from tests.faults.processes import Process, Site, free_port
 from tests.house import until
 
 LOCKS = 20
@@ -25,6 +27,39 @@ SETTINGS = {
     "webhook_timeout_s": "0.5",
     "webhook_retries_s": ",".join(["0.05"] * 20),
 }
+
+
+class ChaosReceiver(Process):
+    """``tests/faults/chaos_receiver.py``, always on the same port; its journal outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "receiver.log")
+        self._journal = folder / "received.jsonl"
+        self._port = free_port()
+        self._starts = 0
+        self._read_up_to = 0
+        self._received: list[dict[str, Any]] = []
+        self.url = f"http://127.0.0.1:{self._port}/"
+
+    async def start(self) -> None:
+        """Let it listen, and misbehave in another way than the last time."""
+        self._starts += 1
+        script = str(Path(__file__).with_name("chaos_receiver.py"))
+        words = [str(self._port), str(self._journal), str(self._starts)]
+        await self.spawn(["-u", script, *words], {})
+        await self.until_said(f"listening {self._starts}")
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        """The events that it has taken, in order, each as often as it came."""
+        with suppress(FileNotFoundError), self._journal.open("rb") as journal:
+            journal.seek(self._read_up_to)
+            for line in journal:
+                if not line.endswith(b"\n"):
+                    break
+                self._read_up_to += len(line)
+                self._received.append(json.loads(line))
+        return self._received
 
 
 @pytest.fixture
