@@ -45,6 +45,7 @@ What a node that was killed has left in the middle keeps locks from connecting u
 """
 
 _NOT_LET_IN = (13, 18)  # MongoDB's error codes for who may not do this, and for a wrong password
+_INTERRUPTED = 11601  # by whoever has taken this node for gone, see ``end_transactions_of``
 _END_WITHIN_S = 2.0
 _OUTAGES = (ConnectionFailure, ExecutionTimeout, NotPrimaryError, WriteConcernError, WTimeoutError)
 
@@ -259,12 +260,13 @@ def reports_outages(store: type[StoreT]) -> type[StoreT]:
 
 @contextmanager
 def reporting_outages() -> Iterator[None]:
-    """Raise ``StorageUnavailable`` for whatever means that MongoDB is away, or lets nobody in."""
+    """Raise ``StorageUnavailable`` where MongoDB is away, lets nobody in, or was told to stop."""
     try:
         yield
     except PyMongoError as error:
-        not_let_in = isinstance(error, OperationFailure) and error.code in _NOT_LET_IN
-        if isinstance(error, _OUTAGES) or error.timeout or not_let_in:
+        code = error.code if isinstance(error, OperationFailure) else None
+        kept_out = code in (*_NOT_LET_IN, _INTERRUPTED)
+        if isinstance(error, _OUTAGES) or error.timeout or kept_out:
             raise StorageUnavailable from error
         raise
 

@@ -30,6 +30,7 @@ from server.storage.organization_store import OrganizationStore
 from server.storage.presence_store import PresenceStore
 from server.storage.report_store import ReportStore
 from server.storage.temp_key_store import TempKeyStore
+from tests.house import until
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 AS_THE_CLIENT_READS = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
@@ -277,3 +278,26 @@ async def test_whoever_is_cancelled_in_a_transaction_waits_until_it_is_over(data
     with pytest.raises(asyncio.CancelledError):
         await working
     assert await database["things"].find_one({"_id": 1}) == {"_id": 1}
+
+
+async def test_a_call_that_was_interrupted_as_if_its_node_were_gone_is_an_outage(
+    database: Database,
+):
+    await database["locks"].insert_one({"_id": 1})
+    slow, comment = {"$where": "sleep(10000) || true"}, "to be interrupted"
+
+    async def find() -> None:
+        with mongo.reporting_outages():
+            await database["locks"].find_one(slow, comment=comment)
+
+    finding = asyncio.create_task(find())
+    admin = database.client.admin
+
+    async def running() -> int | None:
+        every: mongo.Document = {"$currentOp": {}}
+        cursor = admin.aggregate([every, {"$match": {"command.comment": comment}}])
+        return next(iter([operation["opid"] async for operation in cursor]), None)
+
+    await admin.command("killOp", op=await until(running))
+    with pytest.raises(StorageUnavailable):
+        await finding
