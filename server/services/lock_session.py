@@ -10,10 +10,9 @@ import structlog
 from msgspec import Struct
 
 from server import clock
-from server.domain.commands import CommandState, OpenCommand
+from server.domain.commands import OpenCommand
 from server.domain.errors import (
     ChannelClosed,
-    CommandNotFound,
     LockOffline,
     ProtocolError,
     StorageUnavailable,
@@ -26,11 +25,9 @@ from server.domain.protocol import (
     Event,
     Hello,
     KeyAction,
-    LockEvent,
     LockFrame,
     Report,
     Result,
-    ResultStatus,
     ServerFrame,
     Telemetry,
     Time,
@@ -49,6 +46,7 @@ from server.services.outcomes import Outcomes
 from server.services.session_commands import SessionCommands
 from server.services.session_keys import SessionKeys
 from server.services.session_reports import SessionReports
+from server.services.session_results import SessionResults
 from server.services.telemetry import TelemetryWriter
 from server.storage.command_store import CommandStore
 
@@ -58,13 +56,6 @@ _MOST_AFTER_THE_END = 200
 """How many frames may still come while a lock hears that its connection is closed."""
 
 _COME_BACK_WITHIN_S = 10
-
-_STATE_OF_RESULT = {
-    ResultStatus.ACCEPTED: CommandState.ACCEPTED,
-    ResultStatus.OPENED: CommandState.OPENED,
-    ResultStatus.REFUSED: CommandState.REFUSED,
-    ResultStatus.FAILED: CommandState.FAILED,
-}
 
 
 class SessionParts(Struct, frozen=True, kw_only=True):
@@ -101,6 +92,7 @@ class LockSession:
             self.id, lock, channel, parts.commands, parts.outcomes, self._holds
         )
         self._keys = SessionKeys(self.id, lock.id, channel)
+        self._results = SessionResults(self.id, lock.id, self._commands, self._keys, self._send)
         self._reports = SessionReports(channel, parts.telemetry)
         self._liveness = parts.liveness.of(lock)
         self._heartbeat = Heartbeat(self._liveness, channel.ping, self._cut_silent)
@@ -171,7 +163,8 @@ class LockSession:
             case Batch():
                 await self._store(frame.reports, fresh=False)
             case Result():
-                await self._note_result(frame)
+                self._check_greeted()
+                await self._results.take(frame)
             case _:
                 assert_never(frame)
 
@@ -215,27 +208,8 @@ class LockSession:
         self._check_greeted()
         received_at = clock.now()
         self._reports.received(reports)
-        for report in reports:
-            if (
-                isinstance(report, Event)
-                and report.event is LockEvent.OPENED
-                and report.command_id is not None
-            ):
-                await self._settle(report.command_id, CommandState.OPENED, None)
+        await self._results.take_openings(reports)
         await self._reports.store(self.lock, reports, received_at, fresh=fresh)
-
-    async def _note_result(self, result: Result) -> None:
-        self._check_greeted()
-        if self._keys.take(result):
-            return
-        await self._settle(result.command_id, _STATE_OF_RESULT[result.status], result.reason)
-
-    async def _settle(self, command_id: str, state: CommandState, reason: str | None) -> None:
-        try:
-            await self._commands.settle(command_id, state, reason)
-        except CommandNotFound:
-            log.warning("result_of_foreign_command", lock=self.lock.id, session=self.id)
-            self._send(Error(code="unknown_command", message="no such command of this lock"))
 
     # The server's side
 

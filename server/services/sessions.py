@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from contextlib import suppress
-from datetime import datetime
 
 import structlog
 from msgspec import Struct
@@ -16,7 +14,9 @@ from server.domain.organizations import EVERYBODYS
 from server.domain.protocol import CloseCode, Hello
 from server.domain.rates import Rate
 from server.services.channel import Channel
+from server.services.departures import Departures
 from server.services.lock_session import LockSession, SessionParts
+from server.services.merged_work import MergedWork
 from server.services.metrics import Metrics
 from server.services.outcomes import Outcomes
 from server.services.tasks import Tasks
@@ -28,7 +28,7 @@ from server.storage.presence_store import PresenceStore
 log = structlog.get_logger(__name__)
 
 _POLL_S = 0.02
-_DETACH_RETRY_S = (0.2, 0.5, 1, 2, 5, 5, 5, 5)
+_CHECKS_AT_ONCE = 20
 _WORDS = {
     CloseCode.SUPERSEDED: "superseded",
     CloseCode.CREDENTIAL_REVOKED: "credential revoked",
@@ -81,10 +81,9 @@ class Sessions:
         self._bus = bus
         self._live: dict[int, LockSession] = {}
         self._connected: defaultdict[int, set[LockSession]] = defaultdict(set)
-        self._tasks = Tasks()
         self._attaching: set[LockSession] = set()
-        self._leaving: set[str] = set()
-        """The ids of sessions whose end is just being recorded."""
+        self._departures = Departures(presence, bus, metrics)
+        self._checks = MergedWork(self._check_after_news, "lock-checks", _CHECKS_AT_ONCE)
         self._draining = False
         self._parts = SessionParts(
             attach=self._attach,
@@ -155,14 +154,14 @@ class Sessions:
             if session_id is None or session_id in self._known():  # it has come since we asked
                 continue
             seen_at = lock.connection.last_seen_at or clock.now()
-            await self._record_offline(
+            await self._departures.record(
                 lock.id, session_id, OfflineReason.CLOSED, seen_at, clock.now()
             )
 
     def _known(self) -> set[str]:
         """The ids of all sessions that live here, or that somebody else is seeing to."""
         here = (*self._live.values(), *self._attaching)
-        return {session.id for session in here} | self._leaving
+        return {session.id for session in here} | self._departures.under_way
 
     async def drain(self, farewell: Farewell) -> None:
         """Send every lock away to reconnect elsewhere, and record that they are offline.
@@ -186,7 +185,8 @@ class Sessions:
         give_up_at = loop.time() + farewell.recorded_within_s
         while self._attaching and loop.time() < give_up_at:
             await asyncio.sleep(_POLL_S)
-        await self._tasks.finish(max(0.0, give_up_at - loop.time()))
+        left_s = max(0.0, give_up_at - loop.time())
+        await asyncio.gather(self._checks.finish(left_s), self._departures.finish(left_s))
 
     async def _send_away(self, session: LockSession, idle_within_s: float) -> None:
         await session.wait_until_idle(idle_within_s)
@@ -213,13 +213,13 @@ class Sessions:
             return session.lock
         except StorageUnavailable:
             # It may have been written all the same.
-            self._spawn_offline(session, OfflineReason.CLOSED)
+            self._departures.begin(session, OfflineReason.CLOSED)
             raise
         finally:
             self._attaching.discard(session)
         if session.ended:  # it closed while we waited
             closed = OfflineReason.DRAINED if self._draining else OfflineReason.CLOSED
-            self._spawn_offline(session, closed)
+            self._departures.begin(session, closed)
             return lock
         other = self._live.get(lock.id)
         if other is not None and other.lock.session_count > lock.session_count:
@@ -243,7 +243,7 @@ class Sessions:
 
     def _look_at(self, lock_id: int) -> None:
         if lock_id in self._connected:
-            self._tasks.spawn(self._check_after_news(lock_id), f"check-{lock_id}")
+            self._checks.ask(lock_id)
 
     async def _check_after_news(self, lock_id: int) -> None:
         # A session that is just attaching may have lost the lock again before it knows.
@@ -294,43 +294,4 @@ class Sessions:
         if self._live.get(session.lock.id) is not session:
             return
         del self._live[session.lock.id]
-        self._spawn_offline(session, reason)
-
-    def _spawn_offline(self, session: LockSession, reason: OfflineReason) -> None:
-        self._leaving.add(session.id)
-        work = self._write_offline(session, reason, clock.now())
-        self._tasks.spawn(work, f"offline-{session.lock.id}")
-
-    async def _write_offline(
-        self, session: LockSession, reason: OfflineReason, since: datetime
-    ) -> None:
-        await self._bus.release_lock(session.lock.id, session)
-        try:
-            for retry_after_s in _DETACH_RETRY_S:
-                with suppress(StorageUnavailable):
-                    await self._record_offline(
-                        session.lock.id, session.id, reason, session.last_seen_at, since
-                    )
-                    return
-                await asyncio.sleep(retry_after_s)
-            # The next ``check_all`` that reaches MongoDB finds it.
-            log.warning("lock_offline_recorded_later", lock=session.lock.id)
-        finally:
-            self._leaving.discard(session.id)
-
-    async def _record_offline(
-        self,
-        lock_id: int,
-        session_id: str,
-        reason: OfflineReason,
-        last_seen_at: datetime,
-        since: datetime,
-    ) -> None:
-        """Record that the lock is offline, unless it is in another session by now.
-
-        Raises:
-            StorageUnavailable: MongoDB is away.
-        """
-        if await self._presence.detach(lock_id, session_id, reason, last_seen_at, since):
-            self._parts.metrics.went_offline(reason)
-            log.info("lock_offline", lock=lock_id, session=session_id, reason=reason.value)
+        self._departures.begin(session, reason)
