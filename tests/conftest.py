@@ -57,22 +57,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     soak_timeout_s = config.option.soak_seconds + _REST_AFTER_A_SOAK_S
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
-            timeout_s = soak_timeout_s if _soaks(item) else TEST_TIMEOUT_S
+            soaks = "soak_s" in item.fixturenames
+            timeout_s = soak_timeout_s if soaks else TEST_TIMEOUT_S
             item.add_marker(pytest.mark.gen_test(timeout=timeout_s))
-            if _soaks(item):
+            if soaks:
                 item.add_marker(pytest.mark.timeout(timeout_s))
     items.sort(key=_slowness)
 
 
-def _slowness(item: pytest.Item) -> tuple[int, bool]:
+def _slowness(item: pytest.Item) -> int:
     order = ("domain", "", "journeys", "browser", "contract", "demo", "faults")
     parts = Path(item.nodeid.split("::")[0]).parts
-    kind = max((order.index(part) for part in parts if part in order), default=1)
-    return kind, not _soaks(item)  # what takes longest begins while there is much beside it
-
-
-def _soaks(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and "soak_s" in item.fixturenames
+    return max((order.index(part) for part in parts if part in order), default=1)
 
 
 @pytest.fixture(scope="session")
