@@ -22,6 +22,8 @@ from tests.browser.phone import Phone
 from tests.browser.shown import Shown
 from tests.house import House
 
+LOOK_WITHIN_S = 300
+"""Fifty pages, each in many ways: most of it is the browser's work."""
 WINDOWS = {"phone": (390, 844), "desktop": (1280, 800)}
 FOLDER = os.environ.get("LATCHKEY_SCREENSHOTS")
 
@@ -31,6 +33,8 @@ def settings(settings: Settings) -> Settings:
     return structs.replace(settings, pin_secret=Secret("a secret for the PINs of these tests"))
 
 
+@pytest.mark.gen_test(timeout=LOOK_WITHIN_S)
+@pytest.mark.timeout(LOOK_WITHIN_S + 30)
 @pytest.mark.expects_log("request_broke")  # a page of the gallery is what a guest sees then
 async def test_every_page_for_guests_is_good_for_everybody(
     house: House, phone: Phone, database: Database
@@ -40,6 +44,8 @@ async def test_every_page_for_guests_is_good_for_everybody(
     assert found == {}
 
 
+@pytest.mark.gen_test(timeout=LOOK_WITHIN_S)
+@pytest.mark.timeout(LOOK_WITHIN_S + 30)
 async def test_every_page_for_operators_is_good_for_everybody(house: House, phone: Phone) -> None:
     await use_window(phone.page, "desktop")
     found = await look_at_all(dashboard_pages(house, phone), phone, "dashboard")
