@@ -61,11 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for plot in plots.draw(results, options.to):
         print(plot)
-    return 0
+    for failure in results.failed:
+        print(f"bench: {failure}", file=sys.stderr)
+    return 1 if results.failed else 0
 
 
 async def _measure(plan: Plan, stacks: list[Stack]) -> Results:
     visits: list[Visited] = []
+    failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as name:
         folder = Path(name)
         async with (
@@ -82,8 +85,17 @@ async def _measure(plan: Plan, stacks: list[Stack]) -> Results:
                     visits.append(two)
             if LATCHKEY in stacks:
                 for size in plan.growth:
-                    visits.append(await visit(LATCHKEY, parts, plan, size, 0, _progress))
-    return Results(machine=describe_machine(), plan=plan, storage_alone=alone, visits=visits)
+                    try:
+                        visits.append(await visit(LATCHKEY, parts, plan, size, 0, _progress))
+                    except BenchError as error:  # what was measured so far counts all the same
+                        failed.append(f"{size} locks: {error}")
+    return Results(
+        machine=describe_machine(),
+        plan=plan,
+        storage_alone=alone,
+        visits=visits,
+        failed=failed,
+    )
 
 
 def _mongod() -> psutil.Process:

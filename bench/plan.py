@@ -15,20 +15,20 @@ class Plan(Struct, frozen=True, kw_only=True):
     rounds: int
     growth: tuple[int, ...]
     at_once: int = 50
-    seconds: float = 5.0
-    idle_s: float = 20.0
+    seconds: float = 3.0
+    idle_s: float = 10.0
     window: int = 8
     reports_a_second: float = 500.0
     reporting: int = 50
     """How many locks report after an outage."""
     outage_reports: int = 2_000
-    taps: int = 150
+    taps: int = 100
     taps_a_second: float = 20.0
     guests: int = 16
     followers: int = 100
 
 
-FULL = Plan(locks=2_000, rounds=3, growth=(100, 1_000, 10_000, 18_000))
+FULL = Plan(locks=1_000, rounds=3, growth=(100, 1_000, 10_000))
 QUICK = Plan(
     locks=60,
     rounds=1,

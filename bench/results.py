@@ -32,6 +32,8 @@ class Results(Struct, frozen=True, kw_only=True):
     plan: Plan
     storage_alone: dict[str, float]
     visits: list[Visited]
+    failed: list[str] = []
+    """Sizes that this server could not be visited at, and why."""
 
     def values(self, stack: str, figure: str) -> list[float]:
         """A figure of a stack in all rounds."""

@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
 from bench.identities import key_uuid
 from bench.load.guests import Guest
-from bench.load.locks import Lock, connect
+from bench.load.locks import Lock, LostConnection, connect
 
 Told = dict[str, Any]
 
@@ -122,6 +123,9 @@ class Load:
     async def _until_acked(self) -> None:
         async with asyncio.timeout(_DRAINED_WITHIN_S):
             while any(lock.acked < lock.seq for lock in self._locks):
+                lost = [lock.lock_id for lock in self._locks if lock.is_lost]
+                if lost:
+                    raise LostConnection(f"{len(lost)} of {len(self._locks)}, as of lock {lost[0]}")
                 await asyncio.sleep(_TICK_S)
         for lock in self._locks:
             lock.on_ack = None
@@ -209,10 +213,13 @@ class Load:
 
     async def open(self, *, seconds: float, guests: int) -> Told:
         """Open as fast as it goes, each guest one door after the other."""
-        locks = itertools.cycle(self._locks)
+        # A lock that is opening is busy, so no two guests stand at one door.
+        free = deque(self._locks)
 
         async def one(guest: Guest) -> None:
-            await self._tap(guest, next(locks).lock_id)
+            lock = free.popleft()
+            await self._tap(guest, lock.lock_id)
+            free.append(lock)
 
         return await self._closed_loop(seconds, guests, one)
 

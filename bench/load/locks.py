@@ -40,6 +40,7 @@ class Lock(asyncio.Protocol):
         self.on_ack: Callable[[Lock], None] | None = None
         self._where = where
         self._commanded = commanded
+        self.is_lost = False
         self._upgraded = False
         self._buffer = bytearray()
 
@@ -74,6 +75,7 @@ class Lock(asyncio.Protocol):
             self._take(opcode, payload)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
         if not self.greeted.done():
             self.greeted.set_exception(LostConnection(f"before the welcome: {exc}"))
 
