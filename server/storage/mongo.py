@@ -46,6 +46,7 @@ What a node that was killed has left in the middle keeps locks from connecting u
 
 _NOT_LET_IN = (13, 18)  # MongoDB's error codes for who may not do this, and for a wrong password
 _INTERRUPTED = 11601  # by whoever has taken this node for gone, see ``end_transactions_of``
+_DO_IT_AGAIN = "TransientTransactionError"  # what is left of it when there was no time to
 _END_WITHIN_S = 2.0
 _OUTAGES = (ConnectionFailure, ExecutionTimeout, NotPrimaryError, WriteConcernError, WTimeoutError)
 
@@ -265,7 +266,7 @@ def reporting_outages() -> Iterator[None]:
         yield
     except PyMongoError as error:
         code = error.code if isinstance(error, OperationFailure) else None
-        kept_out = code in (*_NOT_LET_IN, _INTERRUPTED)
+        kept_out = code in (*_NOT_LET_IN, _INTERRUPTED) or error.has_error_label(_DO_IT_AGAIN)
         if isinstance(error, _OUTAGES) or error.timeout or kept_out:
             raise StorageUnavailable from error
         raise

@@ -116,9 +116,11 @@ async def reach_verdict(
 
 
 async def all_has_come_to_rest(database: Database, numbers: Sequence[Numbers]) -> bool:
-    """Whether all locks are online, all commands have an outcome, and ``numbers`` are stored."""
+    """Whether all locks are online, all commands are over, and ``numbers`` are stored."""
     online = await database["locks"].count_documents({"connection.online": True})
     if online < len(numbers) or await _commands_without_an_outcome(database):
+        return False
+    if await _uses_to_give_back(database):
         return False
     stored = await _stored_reports(database)
     return not any(_missing(up_to, stored) for up_to in numbers)
@@ -190,6 +192,23 @@ async def _stored_reports(database: Database) -> StoredReports:
 async def _commands_without_an_outcome(database: Database) -> int:
     outcomes = [state.value for state in SHOWN_AS_FINAL]
     return await database["commands"].count_documents({"state": {"$nin": outcomes}})
+
+
+async def _uses_to_give_back(database: Database) -> int:
+    """How many uses are counted that were not: a node that died on the way left them to a sweep."""
+    pipeline: Sequence[Document] = [
+        {"$unwind": "$claims"},
+        {
+            "$lookup": {
+                "from": "commands",
+                "localField": "claims.commandId",
+                "foreignField": "_id",
+                "as": "command",
+            }
+        },
+        {"$match": {"command.state": {"$nin": _MAY_HAVE_OPENED}}},
+    ]
+    return len([claim async for claim in database["tempKeys"].aggregate(pipeline)])
 
 
 async def _uses(database: Database) -> dict[str, int]:

@@ -301,3 +301,16 @@ async def test_a_call_that_was_interrupted_as_if_its_node_were_gone_is_an_outage
     await admin.command("killOp", op=await until(running))
     with pytest.raises(StorageUnavailable):
         await finding
+
+
+async def test_a_transaction_that_was_ended_as_if_its_node_were_gone_is_an_outage(
+    database: Database, mongodb_uri: str
+):
+    client = mongo.connect(mongodb_uri, timeout_s=10, node_id="n1")
+    async with await client.start_session() as session:
+        session.start_transaction()
+        await client[database.name]["locks"].insert_one({"_id": 1}, session=session)
+        await mongo.end_transactions_of(client, ["n1"])
+        with pytest.raises(StorageUnavailable), mongo.reporting_outages():
+            await session.commit_transaction()
+    client.close()
