@@ -19,6 +19,12 @@ log = structlog.get_logger(__name__)
 
 _MOST_PER_WRITE = 2_000
 _RETRY_AFTER_S = 0.5
+_MANY = 200
+_GATHER_S = 0.02
+"""How long a write waits for more where fewer than ``_MANY`` reports are to be written.
+
+A write costs the server as much as some twenty reports do, and no lock is in a hurry for its ack.
+"""
 
 
 class Acknowledging(Protocol):
@@ -69,6 +75,8 @@ class TelemetryWriter:
     async def _store_forever(self) -> None:
         while True:
             gathered = [await self._waiting.get()]
+            if self._room.taken < _MANY:
+                await asyncio.sleep(_GATHER_S)
             count = len(gathered[0][1])
             while count < _MOST_PER_WRITE and not self._waiting.empty():
                 gathered.append(self._waiting.get_nowait())

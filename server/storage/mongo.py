@@ -46,7 +46,7 @@ What a node that was killed has left in the middle keeps locks from connecting u
 
 _NOT_LET_IN = (13, 18)  # MongoDB's error codes for who may not do this, and for a wrong password
 _INTERRUPTED = 11601  # by whoever has taken this node for gone, see ``end_transactions_of``
-_DO_IT_AGAIN = "TransientTransactionError"  # what is left of it when there was no time to
+_DO_IT_AGAIN = "TransientTransactionError"
 _END_WITHIN_S = 2.0
 _OUTAGES = (ConnectionFailure, ExecutionTimeout, NotPrimaryError, WriteConcernError, WTimeoutError)
 
@@ -161,11 +161,20 @@ async def in_transaction(
 
     Whoever is cancelled meanwhile waits until it is over, if that is within seconds: a transaction
     that is left in the middle keeps others from what it has touched, for up to a minute.
+
+    Raises:
+        StorageUnavailable: there was no time to do it again, though that was needed.
+        Exception: whatever ``work`` raises; then nothing of it is done.
     """
 
     async def run() -> None:
         async with await client.start_session() as session:
-            await session.with_transaction(work)
+            try:
+                await session.with_transaction(work)
+            except PyMongoError as error:
+                if error.has_error_label(_DO_IT_AGAIN):
+                    raise StorageUnavailable from error
+                raise
 
     running = asyncio.create_task(run())
     try:
@@ -266,7 +275,7 @@ def reporting_outages() -> Iterator[None]:
         yield
     except PyMongoError as error:
         code = error.code if isinstance(error, OperationFailure) else None
-        kept_out = code in (*_NOT_LET_IN, _INTERRUPTED) or error.has_error_label(_DO_IT_AGAIN)
+        kept_out = code in (*_NOT_LET_IN, _INTERRUPTED)
         if isinstance(error, _OUTAGES) or error.timeout or kept_out:
             raise StorageUnavailable from error
         raise

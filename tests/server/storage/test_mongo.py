@@ -303,14 +303,17 @@ async def test_a_call_that_was_interrupted_as_if_its_node_were_gone_is_an_outage
         await finding
 
 
-async def test_a_transaction_that_was_ended_as_if_its_node_were_gone_is_an_outage(
+async def test_a_transaction_that_is_ended_whenever_it_is_done_again_is_an_outage(
     database: Database, mongodb_uri: str
 ):
-    client = mongo.connect(mongodb_uri, timeout_s=10, node_id="n1")
-    async with await client.start_session() as session:
-        session.start_transaction()
-        await client[database.name]["locks"].insert_one({"_id": 1}, session=session)
-        await mongo.end_transactions_of(client, ["n1"])
-        with pytest.raises(StorageUnavailable), mongo.reporting_outages():
-            await session.commit_transaction()
+    client = mongo.connect(mongodb_uri, timeout_s=0.5, node_id="n1")
+    things = client[database.name]["things"]
+
+    async def work(transaction: mongo.Transaction) -> None:
+        await things.insert_one({"_id": 1}, session=transaction)
+        await mongo.end_transactions_of(database.client, ["n1"])
+
+    with pytest.raises(StorageUnavailable), mongo.reporting_outages():
+        await mongo.in_transaction(client, work)
     client.close()
+    assert await database["things"].count_documents({}) == 0
