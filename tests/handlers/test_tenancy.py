@@ -59,7 +59,6 @@ OWN_LIST = "401 200 200 200 200 200 200"
 ANYBODY = "200 200 200 200 200 200 200"
 LINK_HOLDER = ANYBODY
 TAP = "303 303 303 303 303 303 303"
-QUESTION = "200 200 200 200 200 200 200"
 
 ROWS = [
     Row("GET", "/temp-keys", OWN_LIST),
@@ -71,14 +70,14 @@ ROWS = [
     Row("POST", "/temp-keys/{key_uuid}/explain", MANAGED, {}),
     Row("GET", "/temp-keys/{key_uuid}/qr.svg", MANAGED),
     Row("POST", "/temp-keys/{key_uuid}/open", TAP),
-    Row("GET", "/temp-keys/{key_uuid}/doors/{door_id}/open", QUESTION),
+    Row("GET", "/temp-keys/{key_uuid}/doors/{door_id}/open", LINK_HOLDER),
     Row("POST", "/temp-keys/{key_uuid}/doors/{door_id}/open", TAP),
     Row("GET", "/temp-keys/{key_uuid}/confirmation", LINK_HOLDER),
     Row("GET", "/temp-keys/{key_uuid}/confirmation/stream", LINK_HOLDER),
     Row("POST", "/collective-temp-keys", "401 404 404 404 201 201 201", NEW_KEY),
     Row("GET", "/collective-temp-keys/{key_uuid}", LINK_HOLDER),
     Row("PATCH", "/collective-temp-keys/{key_uuid}", MANAGED, {}),
-    Row("GET", "/collective-temp-keys/{key_uuid}/doors/{door_id}/open", QUESTION),
+    Row("GET", "/collective-temp-keys/{key_uuid}/doors/{door_id}/open", LINK_HOLDER),
     Row("POST", "/collective-temp-keys/{key_uuid}/doors/{door_id}/open", TAP),
     Row("GET", "/collective-temp-keys/{key_uuid}/confirmation", LINK_HOLDER),
     Row("GET", "/locks", OWN_LIST),
