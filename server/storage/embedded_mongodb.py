@@ -122,9 +122,11 @@ async def _make_primary(mongod: Mongod) -> None:
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         "127.0.0.1", mongod.port, directConnection=True
     )
-    async with client:
+    try:  # not ``async with``, which opens it first, and leaves it open if cancelled there
         while not await _is_primary(client, mongod):
             await asyncio.sleep(_POLL_S)
+    finally:
+        await client.close()
 
 
 async def _listens(port: int) -> bool:
