@@ -37,10 +37,10 @@ class CutsEverySecond(Proxy):
 
     connections = 0
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         if self.connections % 2:
-            await super()._accept(reader, writer)
+            super()._accept(reader, writer)
         else:
             writer.transport.abort()
 

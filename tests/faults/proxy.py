@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager, suppress
 
 _CHUNK = 64 * 1024
 
+_ACCEPTED_S = 0.02
+"""How long what the listener has just accepted takes to come in, so that it can be cut."""
+
 Address = tuple[str, int]
 """A host and a port."""
 
@@ -80,6 +83,7 @@ class Proxy:
     def __init__(self, servers: Sequence[Address]) -> None:
         self._servers = servers
         self._listener: asyncio.Server | None = None
+        self._letting_in = False
         self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
         """Where it listens, on 127.0.0.1."""
@@ -88,14 +92,17 @@ class Proxy:
 
     async def let_in(self) -> None:
         """Accept connections, again."""
+        self._letting_in = True
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def keep_out(self) -> None:
         """Refuse connections, and cut those that there are."""
+        self._letting_in = False
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+            await asyncio.sleep(_ACCEPTED_S)
         await self.cut()
 
     async def cut(self) -> None:
@@ -103,6 +110,7 @@ class Proxy:
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.sleep(0)  # in which the loop closes the sockets
 
     def stall(self) -> None:
         """Keep everything, both ways."""
@@ -114,16 +122,20 @@ class Proxy:
         self.to_server.flow()
         self.to_client.flow()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._letting_in:
+            writer.transport.abort()
+            return
         connection = asyncio.create_task(self._connect(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        # A task that is cancelled before its first step never comes to its ``finally``.
+        connection.add_done_callback(lambda _: writer.transport.abort())
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers = [writer]
+        far_writer: asyncio.StreamWriter | None = None
         try:
             far_reader, far_writer = await self._reach_a_server()
-            writers.append(far_writer)
             pipes = [
                 asyncio.create_task(_pipe(reader, far_writer, self.to_server)),
                 asyncio.create_task(_pipe(far_reader, writer, self.to_client)),
@@ -137,8 +149,8 @@ class Proxy:
         except OSError:
             pass  # the far side is away: the near side sees its connection end
         finally:
-            for each in writers:
-                each.transport.abort()
+            if far_writer is not None:
+                far_writer.transport.abort()
 
     async def _reach_a_server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to one of the servers that can be reached."""
