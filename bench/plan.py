@@ -26,6 +26,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     taps_a_second: float = 20.0
     guests: int = 16
     followers: int = 100
+    streamed_s: float = 10.0
+    """For how long they follow, after they have come in."""
 
 
 FULL = Plan(locks=1_000, rounds=3, growth=(100, 1_000, 10_000))
@@ -40,4 +42,5 @@ QUICK = Plan(
     taps=10,
     guests=4,
     followers=5,
+    streamed_s=0.7,
 )

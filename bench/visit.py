@@ -255,15 +255,14 @@ async def _streams(here: Visit, plan: Plan) -> None:
         "dashboard": (plan.followers, "/dashboard/stream", {"Cookie": cookie}),
     }
     for name, (followers, path, headers) in ways.items():
+        await here.do("begin_following", followers=followers, path=path, headers=headers)
         cost = await here.do(
-            "follow",
+            "report_steadily",
             shown_as=f"streams {name}",
-            followers=followers,
-            path=path,
-            headers=headers,
-            seconds=plan.seconds,
-            reports_a_second=_REPORTS_WHILE_STREAMED,
+            seconds=plan.streamed_s,
+            a_second=_REPORTS_WHILE_STREAMED,
         )
+        await here.do("end_following")
         share = cost.server_s / cost.number("seconds")
         here.visited.figures[f"streams.{name}_core_percent"] = share * 100
 

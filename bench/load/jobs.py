@@ -29,6 +29,7 @@ class Load:
         self._host, self._ports = host, ports
         self._locks: list[Lock] = []
         self._tapped: dict[int, asyncio.Future[float]] = {}
+        self._following: list[asyncio.Task[None]] = []
 
     # Locks
 
@@ -130,38 +131,40 @@ class Load:
         for lock in self._locks:
             lock.on_ack = None
 
-    async def follow(
-        self,
-        *,
-        followers: int,
-        path: str,
-        headers: dict[str, str],
-        seconds: float,
-        reports_a_second: float,
-    ) -> Told:
-        """Follow a stream that does not end, many times, while locks report."""
-        heard = 0
+    # Operators
+
+    async def begin_following(self, *, followers: int, path: str, headers: dict[str, str]) -> Told:
+        """Follow a stream that does not end, so often; returns once each has said something."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         request = f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n{lines}\r\n".encode()
+        began = perf_counter()
+        heard = [asyncio.Event() for _ in range(followers)]
 
-        async def one() -> None:
-            nonlocal heard
+        async def one(hears: asyncio.Event) -> None:
             reader, writer = await asyncio.open_connection(self._host, self._ports[0])
             try:
                 writer.write(request)
-                while chunk := await reader.read(2**16):
-                    heard += len(chunk)
+                while await reader.read(2**16):
+                    hears.set()
             finally:
                 writer.close()
 
-        following = [asyncio.create_task(one()) for _ in range(followers)]
-        told = await self.report_steadily(seconds=seconds, a_second=reports_a_second)
-        for each in following:
+        self._following = [asyncio.create_task(one(hears)) for hears in heard]
+        async with asyncio.timeout(_DRAINED_WITHIN_S):
+            for hears in heard:
+                await hears.wait()
+        return {"count": followers, "seconds": perf_counter() - began}
+
+    async def end_following(self) -> Told:
+        """Follow no more; complains of streams that have ended by themselves."""
+        began = perf_counter()
+        ended = sum(each.done() for each in self._following)
+        for each in self._following:
             each.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
-        if followers and not heard:
-            raise WrongAnswer(f"{path} says nothing")
-        return {**told, "bytes": heard}
+        await asyncio.gather(*self._following, return_exceptions=True)
+        if ended:
+            raise WrongAnswer(f"{ended} streams have ended")
+        return {"count": len(self._following), "seconds": perf_counter() - began}
 
     # Guests
 
