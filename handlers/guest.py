@@ -96,7 +96,7 @@ class OpenDoor(OpenFirstDoor):
     async def get(self, key_uuid: str, door_id: int) -> None:
         """Ask a guest for another tap, where the door may be opened. Opens nothing."""
         shown = await self.services.temp_keys.show_to_guest(key_uuid, self.guest)
-        await self.look_like(shown.key.org_id)
+        self.look_like(shown.organization)
         asked_about = shown.key.door(door_id)
         view = key_view(shown.key, shown.locks, clock.now(), self.language, self.new_attempt)
         door = next(door for door in view.doors if door.id == asked_about.id)
@@ -124,7 +124,7 @@ class ConfirmationPage(GuestHandler):
         confirmation = await self.services.confirmations.find(
             key_uuid, self.guest, query.door_id, query.command
         )
-        await self.look_like(confirmation.key.org_id)
+        self.look_like(confirmation.organization)
         self.render("confirmation.html", **shown(confirmation, query, self.language))
 
 

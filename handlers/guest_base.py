@@ -16,7 +16,7 @@ from server.domain.errors import (
     TempKeyNotFound,
     Unauthenticated,
 )
-from server.domain.organizations import Guest
+from server.domain.organizations import Guest, Organization
 from server.domain.refusals import GuestNotAllowed
 from server.services.guest_sessions import GuestSession
 
@@ -81,11 +81,12 @@ class GuestHandler(SignInHandler):
 
     async def look_like_organization_of(self, key_uuid: str) -> None:
         """Show the pages of a key in the look of whoever issued it."""
-        await self.look_like(await self.services.temp_keys.organization_of(key_uuid))
+        org_id = await self.services.temp_keys.organization_of(key_uuid)
+        self.look_like(await self.services.organizations.find(org_id))
 
-    async def look_like(self, org_id: str) -> None:
+    def look_like(self, organization: Organization) -> None:
         """Show the pages in the look of an organisation."""
-        self.brand = brand_view(await self.services.organizations.find(org_id))
+        self.brand = brand_view(organization)
 
     def new_attempt(self) -> str:
         """A fresh attempt token for a form of this guest's page."""

@@ -99,7 +99,7 @@ class OneTempKey(GuestHandler):
     async def get(self, key_uuid: str) -> None:
         """The guest's page of a temp key, in whatever state the key is."""
         shown = await self.services.temp_keys.show_to_guest(key_uuid, self.guest)
-        await self.look_like(shown.key.org_id)
+        self.look_like(shown.organization)
         pin = await self.services.pins.reveal(shown.key)
         view = key_view(shown.key, shown.locks, clock.now(), self.language, self.new_attempt, pin)
         self.render("temp_key.html", view=view)

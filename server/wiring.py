@@ -61,6 +61,7 @@ from server.storage.event_log import EventLog
 from server.storage.event_store import EventStore
 from server.storage.fleet_store import FleetStore
 from server.storage.guess_store import GuessStore
+from server.storage.link_store import LinkStore
 from server.storage.lock_state_store import LockStateStore
 from server.storage.lock_store import LockStore
 from server.storage.lock_watch import LockWatch
@@ -98,7 +99,7 @@ def put_together(settings: Settings, database: mongo.Database, node_id: str) -> 
     locks, commands, keys = LockStore(database), CommandStore(database), TempKeyStore(database)
     organizations, reports = OrganizationStore(database), ReportStore(database)
     events, event_log, states = EventStore(database), EventLog(database), LockStateStore(database)
-    presence = PresenceStore(database)
+    presence, links = PresenceStore(database), LinkStore(database)
     nats = _nats_bus(settings)
     bus = LocalBus() if nats is None else nats
     hears = ALONE if nats is None else "nats"
@@ -117,11 +118,11 @@ def put_together(settings: Settings, database: mongo.Database, node_id: str) -> 
     nodes = Nodes(node, NodeStore(database), presence, sessions, metrics)
     delivery = Delivery(commands, outcomes, bus)
     command_life = timedelta(seconds=settings.command_life_s)
-    opening = Opening(keys, locks, commands, outcomes, delivery, bus, command_life, metrics)
+    opening = Opening(keys, links, commands, outcomes, delivery, bus, command_life, metrics)
     guesses = Guesses(GuessStore(database))
     pin_stores = PinStores(pins=PinStore(database), keys=keys, locks=locks)
     pins = Pins(pin_stores, guesses, opening, _pin_vault(settings))
-    temp_keys = TempKeys(keys, locks, events, outcomes, pins)
+    temp_keys = TempKeys(keys, links, locks, events, outcomes, pins)
     tokens = _tokens(settings)
     session_secret = settings.session_secret
     guest_sessions = GuestSessions(
@@ -151,7 +152,7 @@ def put_together(settings: Settings, database: mongo.Database, node_id: str) -> 
             node.id, delivery_stores, signing.sender, delivery_policy, metrics
         )
     admission = Admission(admission_limits, metrics)
-    confirmations = Confirmations(temp_keys, outcomes, bus)
+    confirmations = Confirmations(links, bus)
     fleet_feed = FleetFeed(LockWatch(database), locks, event_log)
     loop_watch, fleet_store = LoopWatch(metrics), FleetStore(database)
     arrivals = Arrivals(ArrivalStore(database), fleet_store)

@@ -14,9 +14,9 @@ from handlers.views.moments import zone_of
 from handlers.views.urls import KEYS_URL, key_page_url, key_url, with_query
 from server import clock
 from server.domain.errors import InvalidInput
+from server.domain.links import Linked
 from server.domain.pages import Page
 from server.domain.temp_keys import LockIdNumber
-from server.services.temp_keys import KeyAndLocks
 
 _KEYS_ON_A_PAGE = 50
 
@@ -106,7 +106,7 @@ class RevokeKey(DashboardHandler):
         self.see_other(key_page_url(key_uuid))
 
 
-def _asked_at(text: str | None, shown: KeyAndLocks, door_id: int) -> datetime | None:
+def _asked_at(text: str | None, shown: Linked, door_id: int) -> datetime | None:
     """The instant that a wall time means at a door."""
     if text is None:
         return None
@@ -118,5 +118,5 @@ def _asked_at(text: str | None, shown: KeyAndLocks, door_id: int) -> datetime | 
     return wall_time.replace(tzinfo=zone_of(lock))
 
 
-def _local(now: datetime, shown: KeyAndLocks) -> str:
+def _local(now: datetime, shown: Linked) -> str:
     return now.astimezone(key_zone(shown.key, shown.locks)).strftime("%Y-%m-%dT%H:%M")

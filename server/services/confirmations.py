@@ -7,20 +7,22 @@ from msgspec import Struct
 
 from server.bus.base import Bus
 from server.domain.commands import SHOWN_AS_FINAL, OpenCommand, command_of
-from server.domain.errors import CommandNotFound
 from server.domain.locks import Lock
-from server.domain.organizations import Guest
-from server.domain.temp_keys import Door, TempKey
-from server.services.outcomes import Outcomes
-from server.services.temp_keys import TempKeys
+from server.domain.organizations import Guest, Organization
+from server.domain.temp_keys import Door, TempKey, check_guest
+from server.storage.link_store import LinkStore
 
 _LOOK_AGAIN_AFTER_S = 2.0
 """News may be lost on its way between nodes, so the record is read this often as well."""
 
 
 class Confirmation(Struct, frozen=True, kw_only=True):
-    """A door of a key, its lock, and the open command in question (None where none is named)."""
+    """A door of a key, its lock, and the open command in question (None where none is named).
 
+    With who issued the key.
+    """
+
+    organization: Organization
     key: TempKey
     door: Door
     lock: Lock | None
@@ -35,9 +37,8 @@ class Confirmation(Struct, frozen=True, kw_only=True):
 class Confirmations:
     """Looks an opening up for whoever holds the key's link."""
 
-    def __init__(self, keys: TempKeys, outcomes: Outcomes, bus: Bus) -> None:
-        self._keys = keys
-        self._outcomes = outcomes
+    def __init__(self, links: LinkStore, bus: Bus) -> None:
+        self._links = links
         self._bus = bus
         self._ending = False
 
@@ -53,16 +54,23 @@ class Confirmations:
         A ``command_id`` that is not of this key counts as none.
 
         Raises:
-            TempKeyNotFound, DoorNotFound: there is no such key or door.
+            TempKeyNotFound, DoorNotFound, OrganizationNotFound: there is no such key or door, or
+                nobody who issued it.
             GuestNotAllowed: it is a personal key of somebody else.
         """
-        shown = await self._keys.show_to_guest(key_uuid, guest)
-        command = await self._command(shown.key, command_id)
+        view = await self._links.view(key_uuid, command_id)
+        key = view.key
+        check_guest(key, guest)
+        command = view.command or _just_claimed(key, command_id)
         if door_id is None and command is not None:
             door_id = command.door_id
-        door = shown.key.doors[0] if door_id is None else shown.key.door(door_id)
+        door = key.doors[0] if door_id is None else key.door(door_id)
         return Confirmation(
-            key=shown.key, door=door, lock=shown.locks.get(door.lock_id), command=command
+            organization=view.organization,
+            key=key,
+            door=door,
+            lock=view.locks.get(door.lock_id),
+            command=command,
         )
 
     async def follow(
@@ -86,12 +94,8 @@ class Confirmations:
                     told = found
                     yield told
 
-    async def _command(self, key: TempKey, command_id: str | None) -> OpenCommand | None:
-        if command_id is None:
-            return None
-        try:
-            command = await self._outcomes.find(command_id)
-        except CommandNotFound:
-            claims = [claim for claim in key.claims if claim.command_id == command_id]
-            return command_of(key, claims[0]) if claims else None
-        return command if command.temp_key_uuid == key.uuid else None
+
+def _just_claimed(key: TempKey, command_id: str | None) -> OpenCommand | None:
+    """A command that is not recorded yet, as its claim tells of it."""
+    claims = [claim for claim in key.claims if claim.command_id == command_id]
+    return command_of(key, claims[0]) if claims else None

@@ -17,7 +17,7 @@ from server.domain.commands import (
     new_attempt,
 )
 from server.domain.errors import CommandNotFound
-from server.domain.organizations import Guest, Scope
+from server.domain.organizations import Guest
 from server.domain.refusals import (
     DoorNeedsCode,
     GuestNotAllowed,
@@ -38,13 +38,11 @@ from server.services.delivery import Delivery
 from server.services.metrics import Metrics
 from server.services.outcomes import Outcomes
 from server.storage.command_store import CommandStore
-from server.storage.lock_store import LockStore
+from server.storage.link_store import LinkStore
 from server.storage.temp_key_store import TempKeyStore
 
 _ANSWER_WITHIN_S = 0.5
 """How long a guest's request waits for the lock before the confirmation page takes over."""
-
-_ANY_ZONE = ZoneInfo("UTC")
 
 _RECORDED_WITHIN_S = 1.0
 """How long another request of the same tap may take to record its command."""
@@ -66,7 +64,7 @@ class Opening:
     def __init__(
         self,
         keys: TempKeyStore,
-        locks: LockStore,
+        links: LinkStore,
         commands: CommandStore,
         outcomes: Outcomes,
         delivery: Delivery,
@@ -75,7 +73,7 @@ class Opening:
         metrics: Metrics,
     ) -> None:
         self._keys = keys
-        self._locks = locks
+        self._links = links
         self._commands = commands
         self._outcomes = outcomes
         self._delivery = delivery
@@ -116,7 +114,8 @@ class Opening:
                 back, and nothing is sent.
             StorageUnavailable: MongoDB is away; if a use was taken, it is given back later.
         """
-        key = await self._keys.find(key_uuid)
+        linked = await self._links.find(key_uuid)
+        key = linked.key
         try:
             door = key.first_door_to_slide() if door_id is None else key.door(door_id)
             check_guest(key, guest)
@@ -131,9 +130,10 @@ class Opening:
                 return earlier
         if tapped_at is None and shown_at is not None and clock.now() >= shown_at + PAGE_GOOD_FOR:
             raise SecondTapNeeded(door.id)
-        if not is_confirmed:
-            await self._check_needs_no_second_tap(key, door)
-        zone = await self._zone(key, door)
+        lock = linked.lock_of(door)
+        if lock.open_confirmation and not is_confirmed:
+            raise SecondTapNeeded(door.id)
+        zone = ZoneInfo(lock.time_zone)
         taken = await self.take_use(key, door, zone, attempt, guest.user_id, tapped_at)
         if taken.is_new:
             await self._delivery.deliver(taken.command)
@@ -209,18 +209,6 @@ class Opening:
             if found is None and await changes.wait(_RECORDED_WITHIN_S) is not None:
                 found = await self._earlier(taken.command.id)
             return found or taken.command
-
-    async def _check_needs_no_second_tap(self, key: TempKey, door: Door) -> None:
-        lock = await self._locks.find(door.lock_id, Scope(org_id=key.org_id))
-        if lock.open_confirmation:
-            raise SecondTapNeeded(door.id)
-
-    async def _zone(self, key: TempKey, door: Door) -> ZoneInfo:
-        """The zone of a door; where no schedule asks for it, any will do."""
-        if not key.schedule:
-            return _ANY_ZONE
-        lock = await self._locks.find(door.lock_id, Scope(org_id=key.org_id))
-        return ZoneInfo(lock.time_zone)
 
     async def _answer(self, command: OpenCommand) -> OpenCommand:
         try:

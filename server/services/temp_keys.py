@@ -1,6 +1,5 @@
 """Issuing temp keys, showing them, and taking them back."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -18,7 +17,7 @@ from server.domain.errors import (
 )
 from server.domain.events import RecordedEvent
 from server.domain.explain import Explanation, explain
-from server.domain.locks import Lock
+from server.domain.links import Linked, LinkView
 from server.domain.organizations import Guest, Operator, Scope
 from server.domain.pages import EVERYTHING, Page
 from server.domain.refusals import KeyRevoked
@@ -29,17 +28,11 @@ from server.domain.temp_keys import Door, NewTempKey, TempKey, check_guest, chec
 from server.services.outcomes import Outcomes
 from server.services.pins import Pins
 from server.storage.event_store import EventStore
+from server.storage.link_store import LinkStore
 from server.storage.lock_store import LockStore
 from server.storage.temp_key_store import TempKeyStore
 
 _TRIES = 5
-
-
-class KeyAndLocks(Struct, frozen=True, kw_only=True):
-    """A temp key, with the locks of its doors by id."""
-
-    key: TempKey
-    locks: Mapping[int, Lock]
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -55,12 +48,14 @@ class TempKeys:
     def __init__(
         self,
         keys: TempKeyStore,
+        links: LinkStore,
         locks: LockStore,
         events: EventStore,
         outcomes: Outcomes,
         pins: Pins,
     ) -> None:
         self._keys = keys
+        self._links = links
         self._locks = locks
         self._events = events
         self._outcomes = outcomes
@@ -126,21 +121,18 @@ class TempKeys:
         """
         return (await self._keys.find(key_uuid)).org_id
 
-    async def show_to_guest(self, key_uuid: str, guest: Guest) -> KeyAndLocks:
+    async def show_to_guest(self, key_uuid: str, guest: Guest) -> LinkView:
         """A key in whatever state, for whoever holds its link.
 
         Raises:
-            TempKeyNotFound: there is none.
+            TempKeyNotFound, OrganizationNotFound: there is none, or nobody who issued it.
             GuestNotAllowed: it is a personal key of somebody else.
         """
-        key = await self._keys.find(key_uuid)
-        check_guest(key, guest)
-        lock_ids = {door.lock_id for door in key.doors}
-        return KeyAndLocks(
-            key=key, locks=await self._locks.find_all(lock_ids, Scope(org_id=key.org_id))
-        )
+        view = await self._links.view(key_uuid)
+        check_guest(view.key, guest)
+        return view
 
-    async def show_to_operator(self, operator: Operator, key_uuid: str) -> KeyAndLocks:
+    async def show_to_operator(self, operator: Operator, key_uuid: str) -> Linked:
         """A key that the caller manages, with the locks of its doors.
 
         Raises:
@@ -148,9 +140,7 @@ class TempKeys:
         """
         key = await self.find(operator, key_uuid)
         lock_ids = {door.lock_id for door in key.doors}
-        return KeyAndLocks(
-            key=key, locks=await self._locks.find_all(lock_ids, Scope(org_id=key.org_id))
-        )
+        return Linked(key=key, locks=await self._locks.find_all(lock_ids, Scope(org_id=key.org_id)))
 
     async def list_of(
         self, operator: Operator, lock_id: int | None = None, page: Page = EVERYTHING

@@ -39,6 +39,7 @@ from server.services.pins import PinOpening, Pins, PinStores
 from server.settings import Settings
 from server.storage.command_store import CommandStore
 from server.storage.guess_store import GuessStore
+from server.storage.link_store import LinkStore
 from server.storage.lock_store import LockStore
 from server.storage.mongo import Database
 from server.storage.pin_store import PinStore
@@ -132,7 +133,8 @@ def build(database: Database, commands: Commands, **options: Any) -> Panel:
     outcomes = Outcomes(records, keys, bus, metrics)
     stores = PinStores(pins=PinStore(database), keys=keys, locks=locks)
     delivery = Delivery(records, outcomes, bus)
-    opening = Opening(keys, locks, records, outcomes, delivery, bus, timedelta(seconds=3), metrics)
+    links, life = LinkStore(database), timedelta(seconds=3)
+    opening = Opening(keys, links, records, outcomes, delivery, bus, life, metrics)
     vault = options.pop("vault", PinVault(SECRET))
     guesses = Guesses(GuessStore(database))
     pins = Pins(stores, guesses, opening, vault, refused_after_s=0, **options)
