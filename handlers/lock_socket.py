@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 from tornado.iostream import StreamClosedError
+from tornado.util import ObjectDict
 from tornado.websocket import (
     WebSocketClosedError,
     WebSocketHandler,
@@ -133,6 +134,14 @@ class LockSocket(BaseHandler, WebSocketHandler):
             return
         self.set_nodelay(True)
         self.session = self.services.sessions.connect(self.lock, SocketChannel(self))
+        self._forget_the_upgrade()
+
+    def _forget_the_upgrade(self) -> None:
+        """Keep nothing that only the request needed: connections last, and there are thousands."""
+        del self.lock  # the session has it, and a newer one soon
+        self.request.headers.clear()
+        self._headers.clear()  # those of the answer, which is written
+        self.ui = ObjectDict()
 
     async def on_message(self, message: str | bytes) -> None:
         # Tornado reads the next frame only after this returns, so nothing in
