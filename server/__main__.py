@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 _MOST_HTTP_BODY_BYTES = 16 * 1024 * 1024
 _BODY_WITHIN_S = 30.0
 _ANSWERS_WITHIN_S = 5.0
+_NEW_OBJECTS_BEFORE_A_LOOK = 10_000
 
 
 class _CannotListen(Exception):
@@ -89,6 +91,7 @@ async def _run_node(settings: Settings) -> None:
             idle_connection_timeout=75,
             ssl_options=certificate.context if certificate else None,
         )
+        _spare_collections()
         server.add_sockets(sockets)
         port = sockets[0].getsockname()[1]
         scheme = "https" if certificate else "http"
@@ -103,6 +106,16 @@ async def _run_node(settings: Settings) -> None:
     watchdog.cancel()
     if unfit:
         raise unfit[0]
+
+
+def _spare_collections() -> None:
+    """Have Python look for garbage less often, and never in what is there from the start.
+
+    A full look stops everything for a tenth of a millisecond for each lock that is connected.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS_BEFORE_A_LOOK)
 
 
 def _certificate(settings: Settings) -> Certificate | None:

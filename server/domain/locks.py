@@ -65,7 +65,7 @@ class PresenceChange(Struct, frozen=True, kw_only=True):
     reason: OfflineReason | None = None
 
 
-class LatestReading(Struct, frozen=True, kw_only=True, rename="camel"):
+class LatestReading(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """The newest value that the lock has reported of each measurement."""
 
     seq: int
@@ -84,7 +84,7 @@ class LatestReading(Struct, frozen=True, kw_only=True, rename="camel"):
         return self.battery is not None and self.battery <= LOW_BATTERY_PERCENT
 
 
-class AckedReports(Struct, frozen=True, kw_only=True):
+class AckedReports(Struct, frozen=True, kw_only=True, gc=False):
     """Up to which report of which epoch everything is durably stored."""
 
     epoch: str

@@ -79,9 +79,19 @@ class ResultStatus(StrEnum):
 
 
 class _Frame(
-    Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    tag_field="type",
+    omit_defaults=True,
+    gc=False,
 ):
-    """What all frames share. Unknown fields are ignored, as the protocol asks."""
+    """What all frames share. Unknown fields are ignored, as the protocol asks.
+
+    None refers to anything that refers back, so the garbage collector need not look at the many
+    that wait.
+    """
 
     def _make_printable(self, *names: str) -> None:
         """What people may read in these fields is what can be shown to them."""

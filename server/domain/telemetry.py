@@ -22,7 +22,7 @@ MOST_AHEAD = 2000
 """How many reports a session may send past a missing one before its connection is closed."""
 
 
-class StoredReport(Struct, frozen=True, kw_only=True):
+class StoredReport(Struct, frozen=True, kw_only=True, gc=False):
     """One report, with what the server adds: whose it is and when it came in.
 
     ``fresh``: it was sent as soon as it was made, so its ``at`` was the lock's time just then.
@@ -36,7 +36,7 @@ class StoredReport(Struct, frozen=True, kw_only=True):
     fresh: bool = False
 
 
-class KnownOfLock(Struct, frozen=True, kw_only=True):
+class KnownOfLock(Struct, frozen=True, kw_only=True, gc=False):
     """What a lock's reports have told of it, to be kept with the lock."""
 
     seen_at: datetime
