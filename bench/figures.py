@@ -17,7 +17,7 @@ FIGURES = (
     Figure(name="connect.a_second", title="connects a second", unit="/s", more_is_better=True),
     Figure(name="connect.tap_p99_ms", title="tap while all connect, p99", unit="ms"),
     Figure(name="idle.kib", title="idle: memory a lock", unit="KiB"),
-    Figure(name="idle.core_percent_of_10k", title="idle: CPU for 10 000 locks", unit="% core"),
+    Figure(name="idle.core_percent", title="idle: CPU", unit="% core"),
     Figure(name="telemetry.a_second", title="reports acknowledged", unit="/s", more_is_better=True),
     Figure(name="telemetry.cpu_us", title="report, windowed: server CPU", unit="µs"),
     Figure(name="telemetry.mongod_us", title="report, windowed: MongoDB CPU", unit="µs"),
@@ -39,10 +39,11 @@ FIGURES = (
 GROWING = (
     "connect.cpu_us",
     "idle.kib",
+    "idle.core_percent",
     "steady.cpu_us",
     "telemetry.cpu_us",
     "open.cpu_us",
     "page.cpu_us",
 )
-"""Those that should not grow with the number of locks."""
+"""Those that are shown by the number of locks; but for the idle ones they should not grow."""
 BY_NAME = {figure.name: figure for figure in FIGURES}
