@@ -99,6 +99,10 @@ class Visit:
         self.visited.load_share[shown_as or job] = load_s / float(told["seconds"])
         return Cost(told=told, server_s=server_s, mongod_s=mongod_s)
 
+    async def have(self, job: str, **arguments: object) -> None:
+        """Have the load do a job that nothing is measured of."""
+        await self._load.ask(job, **arguments)
+
     async def settle(self) -> Cost:
         """Wait until the server does nothing any more that it put off, but not for long.
 
@@ -159,8 +163,8 @@ async def visit(
     """Take one stack with so many locks through all scenarios."""
     visited = Visited(stack=stack.name, locks=locks, round=number)
     async with visiting(stack, parts, visited) as here:
-        await here.do("connect", upto=min(_WARM_UP, locks), at_once=1)
-        await here.do("visit", seconds=0.1, guests=1)
+        await here.have("connect", upto=min(_WARM_UP, locks), at_once=1)
+        await here.have("visit", seconds=0.1, guests=1)
         for scenario in (_connect, _idle, _telemetry, _outage, _tap, _open, _pages):
             progress(f"{stack.title}, {locks} locks: {scenario.__name__.strip('_')}")
             await scenario(here, plan, locks)
@@ -284,14 +288,14 @@ async def _streams(here: Visit, plan: Plan) -> None:
         "dashboard": (plan.followers, "/dashboard/stream", {"Cookie": cookie}),
     }
     for name, (followers, path, headers) in ways.items():
-        await here.do("begin_following", followers=followers, path=path, headers=headers)
+        await here.have("begin_following", followers=followers, path=path, headers=headers)
         cost = await here.do(
             "report_steadily",
             shown_as=f"streams {name}",
             seconds=plan.streamed_s,
             a_second=_REPORTS_WHILE_STREAMED,
         )
-        await here.do("end_following")
+        await here.have("end_following")
         share = cost.server_s / cost.number("seconds")
         here.visited.figures[f"streams.{name}_core_percent"] = share * 100
 
