@@ -1,7 +1,7 @@
 """What becomes of open commands: each step is recorded, its use settled, and the news passed on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -20,7 +20,7 @@ from server.domain.commands import (
     command_of,
     last_stage,
 )
-from server.domain.errors import CommandNotFound, StorageUnavailable
+from server.domain.errors import StorageUnavailable
 from server.domain.temp_keys import Claim, TempKey
 from server.services.metrics import Metrics
 from server.storage.command_store import CommandStore
@@ -143,10 +143,10 @@ class Outcomes:
             elif command.answer_due_at <= now:
                 await self.record(command.id, CommandState.UNCONFIRMED)
         before = now - ANSWER_GRACE * 2
-        for key in await self._keys.find_with_claims_before(before, _SWEEP_AT_MOST):
-            for claim in key.claims:
-                if claim.expires_at < before:
-                    await self._settle(key, claim)
+        keys = await self._keys.find_with_claims_before(before, _SWEEP_AT_MOST)
+        await self._settle(
+            [(key, claim) for key in keys for claim in key.claims if claim.expires_at < before]
+        )
 
     async def _wait_while(
         self, goes_on: Callable[[OpenCommand], bool], command: OpenCommand, timeout_s: float
@@ -171,21 +171,29 @@ class Outcomes:
         if command.state in SHOWN_AS_FINAL:
             _log(command)
 
-    async def _settle(self, key: TempKey, claim: Claim) -> None:
-        try:
-            command = await self._commands.find(claim.command_id)
-        except CommandNotFound:
-            # The server was killed between the claim and the record: nothing was sent. Where this
-            # node's clock is wrong, it may be recorded just now: then the next sweep sees to it.
-            never_sent = command_of(key, claim)
-            expired = advance(never_sent, CommandState.EXPIRED, claim.expires_at)
-            if await self._commands.insert(expired):
+    async def _settle(self, left: Sequence[tuple[TempKey, Claim]]) -> None:
+        """Settle claims that are left, as far as what became of their commands allows."""
+        commands = await self._commands.find_all([claim.command_id for _, claim in left])
+        stay_counted: list[tuple[str, str]] = []
+        for key, claim in left:
+            command = commands.get(claim.command_id)
+            if command is None:
+                await self._expire_unrecorded(key, claim)
+            elif command.state in USE_GIVEN_BACK:
                 await self._keys.give_use_back(key.uuid, claim.command_id)
-            return
-        if command.state in USE_GIVEN_BACK:
+            elif command.state in SETTLED or clock.now() - claim.at > _LATE_REPORTS_FOR:
+                stay_counted.append((key.uuid, claim.command_id))
+        await self._keys.settle_claims(stay_counted)
+
+    async def _expire_unrecorded(self, key: TempKey, claim: Claim) -> None:
+        """The server was killed between the claim and the record: nothing was sent.
+
+        Where this node's clock is wrong, it may be recorded just now: then the next sweep sees to
+        it.
+        """
+        expired = advance(command_of(key, claim), CommandState.EXPIRED, claim.expires_at)
+        if await self._commands.insert(expired):
             await self._keys.give_use_back(key.uuid, claim.command_id)
-        elif command.state in SETTLED or clock.now() - claim.at > _LATE_REPORTS_FOR:
-            await self._keys.settle_claim(key.uuid, claim.command_id)
 
 
 def _trace(command: OpenCommand) -> None:

@@ -86,6 +86,13 @@ class CommandStore:
             raise CommandNotFound
         return _commands.read(document)
 
+    async def find_all(self, command_ids: Sequence[str]) -> dict[str, OpenCommand]:
+        """Those of these commands that there are, by id."""
+        if not command_ids:
+            return {}
+        cursor = self._commands.find({"_id": {"$in": list(command_ids)}})
+        return {document["_id"]: _commands.read(document) async for document in cursor}
+
     async def advance(
         self, command_id: str, state: CommandState, at: datetime, reason: str | None = None
     ) -> OpenCommand | None:

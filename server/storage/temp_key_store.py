@@ -1,9 +1,10 @@
 """Temp keys and the uses that are taken of them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.errors import AlreadyExists, ChangedMeanwhile, TempKeyNotFound
@@ -187,11 +188,14 @@ class TempKeyStore:
             {"$inc": {"usedCount": -1}, "$pull": {"claims": {"commandId": command_id}}},
         )
 
-    async def settle_claim(self, key_uuid: str, command_id: str) -> None:
-        """Forget the claim of a command whose use stays counted."""
-        await self._keys.update_one(
-            {"_id": key_uuid}, {"$pull": {"claims": {"commandId": command_id}}}
-        )
+    async def settle_claims(self, claims: Iterable[tuple[str, str]]) -> None:
+        """Forget claims whose uses stay counted, each given by its key's and its command's id."""
+        forgetting = [
+            UpdateOne({"_id": key_uuid}, {"$pull": {"claims": {"commandId": command_id}}})
+            for key_uuid, command_id in claims
+        ]
+        if forgetting:
+            await self._keys.bulk_write(forgetting, ordered=False)
 
     async def find_with_claims_before(self, instant: datetime, limit: int) -> list[TempKey]:
         """Keys with a claim that ran out before ``instant``, the latest first."""

@@ -286,9 +286,25 @@ async def test_a_use_stays_counted_where_a_session_takes_its_command_in_the_midd
         await parts.keys.give_use_back(KEY, command_id)
 
 
+async def test_each_of_the_claims_that_one_sweep_finds_is_settled_by_its_own_command(parts: Parts):
+    await parts.stored(state=CommandState.OPENED)
+    for command_id, state in (
+        ("c2", CommandState.FAILED),
+        ("c3", CommandState.REFUSED),
+        ("c4", CommandState.UNCONFIRMED),
+    ):
+        await parts.claimed(command_id)
+        await parts.stored(id=command_id, state=state)
+    await parts.claimed("never recorded")
+    await parts.sweep_at(EXPIRY + 3 * GRACE)
+    key = await parts.keys.find(KEY)
+    assert [claim.command_id for claim in key.claims] == ["c4"]
+    assert key.used_count == 3
+
+
 async def test_however_many_nodes_sweep_at_once_a_use_is_given_back_once(parts: Parts):
     await parts.claimed("c2")
-    await parts.keys.settle_claim(KEY, "c2")
+    await parts.keys.settle_claims([(KEY, "c2")])
     parts.at(EXPIRY + 3 * GRACE)
     await asyncio.gather(*(parts.outcomes.sweep() for _ in range(10)))
     assert await parts.uses() == (1, 0)

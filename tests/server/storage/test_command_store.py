@@ -43,6 +43,14 @@ async def test_a_command_is_found_as_it_was_stored(commands: CommandStore):
     assert await commands.find("c1") == command
 
 
+async def test_of_many_commands_those_are_found_that_there_are(commands: CommandStore):
+    there = [command_with("c1"), command_with("c2", offline=True)]
+    for command in there:
+        await commands.insert(command)
+    assert await commands.find_all(["c1", "c2", "c3"]) == {one.id: one for one in there}
+    assert await commands.find_all([]) == {}
+
+
 async def test_a_command_that_was_never_made_is_not_found(commands: CommandStore):
     with pytest.raises(CommandNotFound):
         await commands.find("c1")

@@ -315,7 +315,7 @@ async def test_a_use_that_was_never_taken_is_not_given_back(keys: TempKeyStore):
 async def test_a_use_that_is_settled_stays_counted(keys: TempKeyStore):
     await keys.insert(key_with())
     await keys.claim_use(KEY, claim_with("c1"))
-    await keys.settle_claim(KEY, "c1")
+    await keys.settle_claims([(KEY, "c1")])
     await keys.give_use_back(KEY, "c1")
     stored = await keys.find(KEY)
     assert (stored.used_count, stored.claims) == (1, [])
@@ -327,7 +327,7 @@ async def test_settling_and_giving_back_at_once_leave_one_truth(keys: TempKeySto
         before = (await keys.find(KEY)).used_count
         await keys.claim_use(KEY, claim_with(f"c{number}"))
         await asyncio.gather(
-            keys.settle_claim(KEY, f"c{number}"), keys.give_use_back(KEY, f"c{number}")
+            keys.settle_claims([(KEY, f"c{number}")]), keys.give_use_back(KEY, f"c{number}")
         )
         stored = await keys.find(KEY)
         assert stored.claims == []
