@@ -17,6 +17,8 @@ KeyIndex = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 PersonId = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
+_ROUNDS_OF_PINGS = 80
+"""In each heartbeat: every quarter of a second, where that is 20 s."""
 _ANSWER_WITHIN_S = 5.0
 """A lock may miss one heartbeat, and take this long to answer the next."""
 
@@ -165,3 +167,12 @@ class LivenessPolicy(Struct, frozen=True, kw_only=True):
     def silence_allowed_s(self) -> float:
         """After how many seconds without a sign of life the connection is cut."""
         return self.offline_after_s - min(0.5, self.offline_after_s / 10)
+
+    def ping_at(self, now: float) -> float:
+        """When to ping next, by a monotonic clock in seconds: a heartbeat from now, or just before.
+
+        All locks of one heartbeat are pinged in so many rounds: their answers come together as
+        well, and the event loop turns once for all of them.
+        """
+        step_s = self.heartbeat_s / _ROUNDS_OF_PINGS
+        return (now + self.heartbeat_s) // step_s * step_s

@@ -13,7 +13,7 @@ _STALL_S = 0.5
 class Heartbeat:
     """Watches one connection by the event loop's monotonic clock.
 
-    ``ping`` is called every ``heartbeat_s``; ``cut`` once, when nothing has been
+    ``ping`` is called every ``heartbeat_s`` or a little sooner; ``cut`` once, when nothing has been
     heard for the time that the policy allows. Both must return at once.
     """
 
@@ -26,7 +26,7 @@ class Heartbeat:
         self._loop = asyncio.get_running_loop()
         self._reads = True
         self._heard_at = self._loop.time()
-        self._ping_at = self._heard_at + policy.heartbeat_s
+        self._ping_at = policy.ping_at(self._heard_at)
         self._timer = self._loop.call_at(self._next_look(), self._look)
 
     @property
@@ -69,7 +69,7 @@ class Heartbeat:
             return
         if now >= self._ping_at or overslept:
             self._ping()
-            self._ping_at = now + self._policy.heartbeat_s
+            self._ping_at = self._policy.ping_at(now)
         # After a stall, what the lock sent meanwhile is read before the next look.
         again = now + _STALL_S if overslept else self._next_look()
         self._timer = self._loop.call_at(again, self._look)

@@ -58,3 +58,20 @@ def test_a_silent_lock_is_always_cut_before_the_published_bound(
     policy = LivenessPolicy(heartbeat_s=heartbeat_s, offline_after_s=offline_after_s)
     assert 0 < policy.silence_allowed_s < offline_after_s
     assert offline_after_s - policy.silence_allowed_s <= 0.5 + 1e-9
+
+
+@given(heartbeat_s=durations, now=st.floats(0, 1e8))
+def test_a_ping_is_never_late_and_hardly_early(heartbeat_s: float, now: float):
+    policy = LivenessPolicy(heartbeat_s=heartbeat_s, offline_after_s=2 * heartbeat_s)
+    waits_s = policy.ping_at(now) - now
+    assert heartbeat_s * 78 / 80 < waits_s <= heartbeat_s + 1e-6
+
+
+def test_locks_are_pinged_in_rounds():
+    policy = LivenessPolicy(heartbeat_s=20, offline_after_s=45)
+    assert {policy.ping_at(100 + step / 1000) for step in range(1000)} == {
+        120,
+        120.25,
+        120.5,
+        120.75,
+    }
