@@ -65,6 +65,7 @@ from server.storage.link_store import LinkStore
 from server.storage.lock_state_store import LockStateStore
 from server.storage.lock_store import LockStore
 from server.storage.lock_watch import LockWatch
+from server.storage.mark_store import MarkStore
 from server.storage.node_store import NodeStore
 from server.storage.operator_session_store import OperatorSessionStore
 from server.storage.organization_store import OrganizationStore
@@ -217,7 +218,7 @@ def put_together(settings: Settings, database: mongo.Database, node_id: str) -> 
     )
     return Parts(
         services=services,
-        audit=AuditTrail(events, event_log, states, commands, reports),
+        audit=AuditTrail(events, event_log, states, commands, reports, MarkStore(database)),
         loop_watch=loop_watch,
         nats=nats,
         nodes=nodes,

@@ -21,6 +21,7 @@ from server.storage.command_store import CommandStore
 from server.storage.event_log import EventLog
 from server.storage.event_store import EventStore
 from server.storage.lock_state_store import LockStateStore
+from server.storage.mark_store import MarkStore
 from server.storage.report_store import ReportStore
 
 log = structlog.get_logger(__name__)
@@ -44,12 +45,14 @@ class AuditTrail:
         states: LockStateStore,
         commands: CommandStore,
         reports: ReportStore,
+        marks: MarkStore,
     ) -> None:
         self._events = events
         self._log = event_log
         self._states = states
         self._commands = commands
         self._reports = reports
+        self._marks = marks
 
     async def run_forever(self) -> None:
         """Catch up again and again: run as a task of every node."""
@@ -75,6 +78,8 @@ class AuditTrail:
             StorageUnavailable: MongoDB is away.
             ChangedMeanwhile: other nodes do the same, and were always faster.
         """
+        if not await self._marks.any():
+            return False
         presence = await self._states.untold_presence(_AT_ONCE)
         commands = await self._commands.untold(_AT_ONCE)
         reports = await self._reports.untold(_AT_ONCE)

@@ -16,6 +16,7 @@ from server.storage.event_log import EventLog
 from server.storage.event_store import EventStore
 from server.storage.lock_state_store import LockStateStore
 from server.storage.lock_store import LockStore
+from server.storage.mark_store import MarkStore
 from server.storage.mongo import Database
 from server.storage.presence_store import PresenceStore
 from server.storage.report_store import ReportStore
@@ -56,6 +57,7 @@ def trail(database: Database) -> AuditTrail:
         LockStateStore(database),
         CommandStore(database),
         ReportStore(database),
+        MarkStore(database),
     )
 
 
