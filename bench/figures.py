@@ -45,5 +45,5 @@ GROWING = (
     "open.cpu_us",
     "page.cpu_us",
 )
-"""Those that are shown by the number of locks; but for the idle ones they should not grow."""
+"""Those that are shown by the number of locks; all but ``idle.core_percent`` should not grow."""
 BY_NAME = {figure.name: figure for figure in FIGURES}

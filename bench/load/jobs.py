@@ -151,8 +151,12 @@ class Load:
 
         self._following = [asyncio.create_task(one(hears)) for hears in heard]
         async with asyncio.timeout(_DRAINED_WITHIN_S):
-            for hears in heard:
-                await hears.wait()
+            for hears, each in zip(heard, self._following, strict=True):
+                hearing = asyncio.create_task(hears.wait())
+                await asyncio.wait([hearing, each], return_when=asyncio.FIRST_COMPLETED)
+                if each.done():
+                    each.result()  # what went wrong
+                    raise WrongAnswer(f"{path} ends at once")
         return {"count": followers, "seconds": perf_counter() - began}
 
     async def end_following(self) -> Told:
