@@ -102,7 +102,8 @@ class Proxy:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-            await asyncio.sleep(_ACCEPTED_S)
+        await self.cut()
+        await asyncio.sleep(_ACCEPTED_S)
         await self.cut()
 
     async def cut(self) -> None:
