@@ -1,10 +1,13 @@
 """The heartbeat of one connection: it is pinged, and cut when it has been silent for too long."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from server.domain.locks import LivenessPolicy
+
+_random = secrets.SystemRandom()
 
 _STALL_S = 0.5
 """A timer this late means that our own event loop stood still: frames may be waiting unread."""
@@ -69,7 +72,9 @@ class Heartbeat:
             return
         if now >= self._ping_at or overslept:
             self._ping()
-            self._ping_at = self._policy.ping_at(now)
+            # Those that a stall has kept waiting together need not stay together.
+            sooner_s = _random.uniform(0, self._policy.heartbeat_s / 2) if overslept else 0.0
+            self._ping_at = self._policy.ping_at(now - sooner_s)
         # After a stall, what the lock sent meanwhile is read before the next look.
         again = now + _STALL_S if overslept else self._next_look()
         self._timer = self._loop.call_at(again, self._look)
