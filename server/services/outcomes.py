@@ -127,6 +127,8 @@ class Outcomes:
                 await self.sweep()
             except StorageUnavailable:
                 log.warning("sweep_waits_for_storage")
+            except Exception:
+                log.exception("sweep_failed")  # nobody else would go on with it
             await asyncio.sleep(_SWEEP_EVERY_S)
 
     async def sweep(self) -> None:
@@ -171,11 +173,11 @@ class Outcomes:
         if command.state in SHOWN_AS_FINAL:
             _log(command)
 
-    async def _settle(self, left: Sequence[tuple[TempKey, Claim]]) -> None:
-        """Settle claims that are left, as far as what became of their commands allows."""
-        commands = await self._commands.find_all([claim.command_id for _, claim in left])
+    async def _settle(self, unsettled: Sequence[tuple[TempKey, Claim]]) -> None:
+        """Settle claims, as far as what became of their commands allows."""
+        commands = await self._commands.find_all([claim.command_id for _, claim in unsettled])
         stay_counted: list[tuple[str, str]] = []
-        for key, claim in left:
+        for key, claim in unsettled:
             command = commands.get(claim.command_id)
             if command is None:
                 await self._expire_unrecorded(key, claim)

@@ -16,6 +16,7 @@ from motor.motor_asyncio import (
 )
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     ExecutionTimeout,
     NotPrimaryError,
@@ -276,7 +277,9 @@ def reporting_outages() -> Iterator[None]:
     except PyMongoError as error:
         code = error.code if isinstance(error, OperationFailure) else None
         kept_out = code in (*_NOT_LET_IN, _INTERRUPTED)
-        if isinstance(error, _OUTAGES) or error.timeout or kept_out:
+        # The driver reports these of a bulk in another way than of a single write.
+        unsure = isinstance(error, BulkWriteError) and bool(error.details["writeConcernErrors"])
+        if isinstance(error, _OUTAGES) or error.timeout or kept_out or unsure:
             raise StorageUnavailable from error
         raise
 

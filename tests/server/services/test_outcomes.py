@@ -18,6 +18,7 @@ from server.services.outcomes import Outcomes
 from server.storage.command_store import CommandStore
 from server.storage.mongo import Database
 from server.storage.temp_key_store import TempKeyStore
+from tests.house import until
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 EXPIRY = NOW + timedelta(seconds=8)
@@ -300,6 +301,29 @@ async def test_each_of_the_claims_that_one_sweep_finds_is_settled_by_its_own_com
     key = await parts.keys.find(KEY)
     assert [claim.command_id for claim in key.claims] == ["c4"]
     assert key.used_count == 3
+
+
+@pytest.mark.expects_log("sweep_failed")
+async def test_a_sweep_that_fails_is_not_the_last_one(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+):
+    await parts.stored()
+    parts.at(EXPIRY + TICK)
+    sound, failures = parts.outcomes.sweep, [RuntimeError("a defect")]
+
+    async def sweep() -> None:
+        if failures:
+            raise failures.pop()
+        await sound()
+
+    monkeypatch.setattr(parts.outcomes, "sweep", sweep)
+    sweeping = asyncio.create_task(parts.outcomes.sweep_forever())
+
+    async def expired() -> bool:
+        return await parts.state() is CommandState.EXPIRED
+
+    assert await until(expired)
+    sweeping.cancel()
 
 
 async def test_however_many_nodes_sweep_at_once_a_use_is_given_back_once(parts: Parts):

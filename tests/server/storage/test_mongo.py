@@ -12,7 +12,9 @@ from bson.codec_options import CodecOptions
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
+from pymongo import InsertOne
 from pymongo.errors import DuplicateKeyError
+from pymongo.write_concern import WriteConcern
 
 from server.domain.commands import CommandState, OpenCommand, Step
 from server.domain.errors import StorageUnavailable
@@ -317,3 +319,10 @@ async def test_a_transaction_that_is_ended_whenever_it_is_done_again_is_an_outag
         await mongo.in_transaction(client, work)
     client.close()
     assert await database["things"].count_documents({}) == 0
+
+
+async def test_a_bulk_that_is_not_certainly_durable_is_an_outage(database: Database):
+    bulk = [InsertOne({"_id": 1})]
+    unsure = database["things"].with_options(write_concern=WriteConcern(w=2, wtimeout=1))
+    with pytest.raises(StorageUnavailable), mongo.reporting_outages():
+        await unsure.bulk_write(bulk)
