@@ -12,7 +12,7 @@ from server.domain.temp_keys import Door, TempKey
 
 
 class Linked(Struct, frozen=True, kw_only=True):
-    """A temp key, and the locks of its doors by id, but for those that are gone."""
+    """A temp key, and the locks of its doors by id, but for those that are gone or given away."""
 
     key: TempKey
     locks: Mapping[int, Lock]

@@ -16,7 +16,9 @@ from server.domain.commands import (
     command_of,
     new_attempt,
 )
-from server.domain.errors import CommandNotFound
+from server.domain.errors import CommandNotFound, LockNotFound
+from server.domain.links import Linked
+from server.domain.locks import Lock
 from server.domain.organizations import Guest
 from server.domain.refusals import (
     DoorNeedsCode,
@@ -130,7 +132,7 @@ class Opening:
                 return earlier
         if tapped_at is None and shown_at is not None and clock.now() >= shown_at + PAGE_GOOD_FOR:
             raise SecondTapNeeded(door.id)
-        lock = linked.lock_of(door)
+        lock = _lock_of(linked, door)
         if lock.open_confirmation and not is_confirmed:
             raise SecondTapNeeded(door.id)
         zone = ZoneInfo(lock.time_zone)
@@ -215,6 +217,14 @@ class Opening:
             return await self._outcomes.wait_until_told(command, _ANSWER_WITHIN_S)
         except CommandNotFound:
             return command  # another request of the same tap is just making it
+
+
+def _lock_of(linked: Linked, door: Door) -> Lock:
+    try:
+        return linked.lock_of(door)
+    except LockNotFound:
+        check_key(linked.key, clock.now())  # what is wrong with the key itself is told first
+        raise
 
 
 def _taken(command: OpenCommand, *, is_new: bool) -> TakenUse:
