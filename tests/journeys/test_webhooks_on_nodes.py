@@ -10,6 +10,7 @@ from tornado.ioloop import IOLoop
 
 from server.app import open_services
 from server.bus.embedded_nats import EmbeddedNats
+from server.domain.secrets import new_id
 from server.domain.webhooks import NewWebhook
 from server.services.webhook_sending import SecretUnreadable
 from server.settings import Secret, Settings
@@ -37,6 +38,11 @@ async def slow(_: Received) -> int:
     """Whoever sends the same at the same time is caught at it."""
     await asyncio.sleep(A_MOMENT_S)
     return 200
+
+
+def another_node(settings: Settings) -> Settings:
+    """The settings of a node under a name that no other has."""
+    return structs.replace(settings, node_name=new_id())
 
 
 async def subscribe(house: House, url: str) -> None:
@@ -86,14 +92,14 @@ class TestNodes:
     ):
         receiver.answer = slow
         devices = [await house.device() for _ in range(3)]
-        leaving = open_services(delivering, mongodb_uri)
+        leaving = open_services(another_node(delivering), mongodb_uri)
         node = await leaving.__aenter__()
         for hook in range(HOOKS):
             wanted = NewWebhook(url=f"{receiver.url}/{hook}", events=["KeyAdded"])
             await node.webhooks.create(house.operator, wanted)
         holders = await lease_holders(database)
         for number in range(ROUNDS):
-            coming = open_services(delivering, mongodb_uri)
+            coming = open_services(another_node(delivering), mongodb_uri)
             await coming.__aenter__()
             adding = [add_keys(house, each, 5 * number, 5 * number + 5) for each in devices]
             await asyncio.gather(leaving.__aexit__(None, None, None), *adding)
@@ -120,10 +126,10 @@ class TestNodes:
     ):
         device = await house.device()
         wanted = NewWebhook(url=receiver.url, events=["KeyAdded"])
-        async with open_services(delivering, mongodb_uri) as node:
+        async with open_services(another_node(delivering), mongodb_uri) as node:
             webhook = (await node.webhooks.create(house.operator, wanted)).webhook
         other_secret = structs.replace(delivering, webhook_secret=Secret(WEBHOOK_SECRET[::-1]))
-        async with open_services(other_secret, mongodb_uri) as node:
+        async with open_services(another_node(other_secret), mongodb_uri) as node:
             await add_keys(house, device, 0, 1)
             with pytest.raises(SecretUnreadable):
                 await node.webhooks.test(house.operator, webhook.id)
