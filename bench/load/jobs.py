@@ -138,25 +138,23 @@ class Load:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         request = f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n{lines}\r\n".encode()
         began = perf_counter()
-        heard = [asyncio.Event() for _ in range(followers)]
+        heard: set[int] = set()
 
-        async def one(hears: asyncio.Event) -> None:
+        async def one(number: int) -> None:
             reader, writer = await asyncio.open_connection(self._host, self._ports[0])
             try:
                 writer.write(request)
                 while await reader.read(2**16):
-                    hears.set()
+                    heard.add(number)
             finally:
                 writer.close()
 
-        self._following = [asyncio.create_task(one(hears)) for hears in heard]
+        self._following = [asyncio.create_task(one(number)) for number in range(followers)]
         async with asyncio.timeout(_DRAINED_WITHIN_S):
-            for hears, each in zip(heard, self._following, strict=True):
-                hearing = asyncio.create_task(hears.wait())
-                await asyncio.wait([hearing, each], return_when=asyncio.FIRST_COMPLETED)
-                if each.done():
-                    each.result()  # what went wrong
+            while len(heard) < followers:
+                if any(each.done() for each in self._following):
                     raise WrongAnswer(f"{path} ends at once")
+                await asyncio.sleep(_TICK_S)
         return {"count": followers, "seconds": perf_counter() - began}
 
     async def end_following(self) -> Told:
