@@ -7,6 +7,7 @@ from server.domain.locks import Lock
 from server.domain.organizations import Organization
 from server.domain.temp_keys import TempKey
 from server.storage.mongo import Database, Document, Documents, reports_outages
+from server.storage.organization_store import WITHOUT_LOGO
 
 _keys = Documents(TempKey, id_name="uuid")
 _locks = Documents(Lock)
@@ -27,10 +28,10 @@ _WITH_ORGANIZATION: Document = {
         "from": "organizations",
         "localField": "orgId",
         "foreignField": "_id",
+        "pipeline": [{"$project": WITHOUT_LOGO}],
         "as": "issuers",
     }
 }
-_WITHOUT_LOGO: Document = {"$unset": "issuers.logoData"}
 
 
 @reports_outages
@@ -65,7 +66,6 @@ class LinkStore:
                 {"$match": {"_id": key_uuid}},
                 _WITH_LOCKS,
                 _WITH_ORGANIZATION,
-                _WITHOUT_LOGO,
                 *([] if command_id is None else [with_command]),
             ]
         )

@@ -8,7 +8,7 @@ from server.storage.mongo import Database, Document, Documents, reports_outages
 _organizations = Documents(Organization)
 _api_keys = Documents(ApiKey)
 _LOGO = "logoData"
-_WITHOUT_LOGO = {_LOGO: 0}
+WITHOUT_LOGO = {_LOGO: 0}
 
 
 @reports_outages
@@ -25,12 +25,12 @@ class OrganizationStore:
 
     async def find(self, org_id: str) -> Organization | None:
         """The organisation with that id."""
-        document = await self._organizations.find_one({"_id": org_id}, _WITHOUT_LOGO)
+        document = await self._organizations.find_one({"_id": org_id}, WITHOUT_LOGO)
         return None if document is None else _organizations.read(document)
 
     async def list_all(self) -> list[Organization]:
         """Every organisation, oldest first."""
-        cursor = self._organizations.find({}, _WITHOUT_LOGO).sort("createdAt", 1)
+        cursor = self._organizations.find({}, WITHOUT_LOGO).sort("createdAt", 1)
         return [_organizations.read(document) async for document in cursor]
 
     async def update(self, organization: Organization, logo: bytes | None) -> None:
