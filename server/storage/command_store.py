@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.domain.commands import CommandState, OpenCommand, Step, predecessors
 from server.domain.errors import CommandNotFound
+from server.storage.mark_store import UNTOLD
 from server.storage.mongo import Database, Document, Documents, older_than, reports_outages
 
 _commands = Documents(OpenCommand)
@@ -147,7 +148,7 @@ class CommandStore:
 
     async def untold(self, limit: int) -> list[OpenCommand]:
         """Commands with steps whose events are not recorded yet."""
-        cursor = self._commands.find({"untold": True}).limit(limit)
+        cursor = self._commands.find(UNTOLD).limit(limit)
         return [_commands.read(document) async for document in cursor]
 
     async def told(self, commands: Sequence[OpenCommand]) -> None:
@@ -168,7 +169,7 @@ class CommandStore:
         self, where: Document, state: CommandState, at: datetime, reason: str | None
     ) -> OpenCommand | None:
         step = msgspec.to_builtins(Step(state=state, at=at), builtin_types=(datetime,))
-        changes: Document = {"state": state.value, "untold": True}
+        changes: Document = {"state": state.value, **UNTOLD}
         if reason is not None:
             changes["reason"] = reason
         document = await self._commands.find_one_and_update(
@@ -180,4 +181,4 @@ class CommandStore:
 
 
 def _document(command: OpenCommand) -> Document:
-    return {**_commands.write(command), "untold": True}
+    return {**_commands.write(command), **UNTOLD}

@@ -14,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 
 from server.domain.events import RecordedEvent
 from server.domain.locks import Lock
+from server.storage.mark_store import UNPLACED
 from server.storage.mongo import (
     Database,
     Document,
@@ -119,7 +120,7 @@ class EventLog:
         Returns:
             How many were placed.
         """
-        if await self._events.find_one({"position": 0}, {"_id": 1}) is None:
+        if await self._events.find_one(UNPLACED, {"_id": 1}) is None:
             return 0
         placed = 0
 
@@ -128,7 +129,7 @@ class EventLog:
             # By lock and version, so that what is cut off by the limit is never an
             # earlier version of a lock than what is taken.
             cursor = self._events.find(
-                {"position": 0},
+                UNPLACED,
                 {"lockId": 1, "version": 1, "recordedAt": 1},
                 session=transaction,
             )

@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.domain.errors import AlreadyExists, ChangedMeanwhile, LockNotFound
 from server.domain.locks import Lock, PresenceChange
+from server.storage.mark_store import UNTOLD_PRESENCE
 from server.storage.mongo import Database, Document, Documents, Transaction, reports_outages
 
 _locks = Documents(Lock)
@@ -78,7 +79,7 @@ class LockStateStore:
 
     async def untold_presence(self, limit: int) -> list[tuple[Lock, list[PresenceChange]]]:
         """Locks with changes of presence whose events are not recorded yet."""
-        cursor = self._locks.find({"presenceChanges.at": {"$exists": True}}).limit(limit)
+        cursor = self._locks.find(UNTOLD_PRESENCE).limit(limit)
         return [
             (
                 _locks.read(document),

@@ -7,14 +7,16 @@ def _first(marked: Document) -> list[Document]:
     return [{"$match": marked}, {"$limit": 1}, {"$project": {"_id": 1}}]
 
 
-_ELSEWHERE: dict[str, Document] = {
-    "commands": {"untold": True},
-    "reports": {"untold": True},
-    "events": {"position": 0},
-}
+UNTOLD_PRESENCE: Document = {"presenceChanges.at": {"$exists": True}}
+UNTOLD: Document = {"untold": True}
+"""What commands and reports are like that are marked."""
+UNPLACED: Document = {"position": 0}
+"""What events are like that have no place in the order of all yet."""
+
+_ELSEWHERE = {"commands": UNTOLD, "reports": UNTOLD, "events": UNPLACED}
 
 QUESTION: list[Document] = [
-    *_first({"presenceChanges.at": {"$exists": True}}),
+    *_first(UNTOLD_PRESENCE),
     *(
         {"$unionWith": {"coll": collection, "pipeline": _first(marked)}}
         for collection, marked in _ELSEWHERE.items()

@@ -12,6 +12,7 @@ from server.domain.errors import StorageUnavailable
 from server.domain.lock_news import TOLD
 from server.domain.protocol import Event, Telemetry
 from server.domain.telemetry import KnownOfLock, StoredReport
+from server.storage.mark_store import UNTOLD
 from server.storage.mongo import Database, Document, reports_outages
 
 _DUPLICATE_KEY = 11000
@@ -100,7 +101,7 @@ class ReportStore:
 
     async def untold(self, limit: int) -> list[StoredReport]:
         """Reports whose events are not recorded yet."""
-        cursor = self._reports.find({"untold": True}).limit(limit)
+        cursor = self._reports.find(UNTOLD).limit(limit)
         return [read_report(document) async for document in cursor]
 
     async def told(self, reports: Sequence[StoredReport]) -> None:
@@ -113,7 +114,7 @@ class ReportStore:
 def _document(stored: StoredReport) -> Document:
     document: Document = msgspec.to_builtins(stored.report, builtin_types=(datetime,))
     if isinstance(stored.report, Event) and stored.report.event in TOLD:
-        document["untold"] = True
+        document |= UNTOLD
     document.update(
         _id=_id(stored),
         lockId=stored.lock_id,
