@@ -12,15 +12,18 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 from bs4 import BeautifulSoup
+from msgspec import structs
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders, parse_response_start_line
 
 from server import clock
 from server.domain.commands import new_attempt
 from server.domain.organizations import Operator, Organization
+from server.domain.secrets import new_id
 from server.domain.temp_keys import NewDoor, NewTempKey, TempKey
 from server.services.provisioning import NewLock
 from server.services.registry import Services
+from server.settings import Settings
 from simulator.door import DoorTimes
 from simulator.options import LockOptions
 from simulator.simulated_lock import SimulatedLock
@@ -77,6 +80,11 @@ async def _first_words(request: HTTPRequest) -> HTTPResponse:
     async with raw_answer(request) as (answer, reader), asyncio.timeout(20):
         words = await (reader.read(2**16) if answer.code == 200 else reader.read())
         return HTTPResponse(request, answer.code, answer.headers, io.BytesIO(words))
+
+
+def another_node(settings: Settings) -> Settings:
+    """The settings for a node that runs beside others: each start of a name ends its leases."""
+    return structs.replace(settings, node_name=new_id())
 
 
 class HasLockId(Protocol):

@@ -19,7 +19,7 @@ from server.services.registry import Services
 from server.settings import Secret, Settings
 from server.storage import mongo
 from simulator.simulated_lock import SimulatedLock
-from tests.house import BROWSER, House, Page, until
+from tests.house import BROWSER, House, Page, another_node, until
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -412,8 +412,8 @@ async def test_every_node_knows_a_session_and_a_restart_forgets_none(
     house: House, jwt_secret: str, services: Services, settings: Settings, mongodb_uri: str
 ) -> None:
     cookie = (await sign_in(house, jwt_secret)).partition("=")[2]
-    async with open_services(settings, mongodb_uri) as another_node:
-        session = await another_node.auth.session(cookie)
+    async with open_services(another_node(settings), mongodb_uri) as other_node:
+        session = await other_node.auth.session(cookie)
         own = await services.auth.session(cookie)
     assert session is not None
     assert own is not None
@@ -429,7 +429,7 @@ async def test_a_secret_from_the_settings_is_not_stored_and_counts(
     database: mongo.Database,
 ) -> None:
     with_secret = structs.replace(settings, session_secret=Secret("s" * 32))
-    async with open_services(with_secret, mongodb_uri) as node:
+    async with open_services(another_node(with_secret), mongodb_uri) as node:
         session = await node.auth.sign_in(token_of(jwt_secret))
         assert await node.auth.session(session.cookie) is not None
     assert await database["secrets"].count_documents({}) == 0

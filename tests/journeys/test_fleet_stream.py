@@ -15,7 +15,7 @@ from server.services.provisioning import NewLock
 from server.settings import Settings
 from server.storage.mongo import Database
 from tests.handlers.asking import token_of
-from tests.house import House, until
+from tests.house import House, another_node, until
 from tests.journeys.fleet_stream import following_fleet
 
 
@@ -115,7 +115,7 @@ async def test_it_tells_of_locks_that_another_node_holds(
     house: House, settings: Settings, mongodb_uri: str
 ) -> None:
     lock = await house.lock()
-    async with open_services(settings, mongodb_uri) as second:
+    async with open_services(another_node(settings), mongodb_uri) as second:
         sockets = bind_sockets(0, "127.0.0.1")
         server = HTTPServer(make_app(second))
         server.add_sockets(sockets)

@@ -10,13 +10,12 @@ from tornado.ioloop import IOLoop
 
 from server.app import open_services
 from server.bus.embedded_nats import EmbeddedNats
-from server.domain.secrets import new_id
 from server.domain.webhooks import NewWebhook
 from server.services.webhook_sending import SecretUnreadable
 from server.settings import Secret, Settings
 from server.storage.mongo import Database
 from tests.conftest import WEBHOOK_SECRET
-from tests.house import Device, House, until
+from tests.house import Device, House, another_node, until
 from tests.receiver import Received, Receiver
 
 HOOKS = 4
@@ -38,11 +37,6 @@ async def slow(_: Received) -> int:
     """Whoever sends the same at the same time is caught at it."""
     await asyncio.sleep(A_MOMENT_S)
     return 200
-
-
-def another_node(settings: Settings) -> Settings:
-    """The settings of a node under a name that no other has."""
-    return structs.replace(settings, node_name=new_id())
 
 
 async def subscribe(house: House, url: str) -> None:

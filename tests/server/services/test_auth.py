@@ -18,7 +18,7 @@ from server.services.auth import Auth
 from server.settings import Settings
 from server.storage.mongo import Database
 from tests.conftest import JWT_SECRET
-from tests.house import House
+from tests.house import House, another_node
 
 MINUTE = timedelta(minutes=1)
 LEEWAY = timedelta(seconds=30)
@@ -185,7 +185,7 @@ async def test_where_no_secret_is_configured_no_token_is_good(
     house: House, settings: Settings, mongodb_uri: str
 ):
     without = structs.replace(settings, jwt_secret=None)
-    async with open_services(without, mongodb_uri) as services:
+    async with open_services(another_node(without), mongodb_uri) as services:
         with pytest.raises(Unauthenticated):
             await services.auth.operator(None, token_with())
 

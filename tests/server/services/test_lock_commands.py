@@ -20,6 +20,7 @@ from server.storage.event_log import EventLog
 from server.storage.lock_state_store import LockStateStore
 from server.storage.mongo import Database
 from server.storage.presence_store import PresenceStore
+from tests.house import another_node
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def other_node(
     io_loop: IOLoop, services: Services, mongodb_uri: str, settings: Settings
 ) -> Iterator[Services]:
     """A second node over the same database."""
-    running = open_services(settings, mongodb_uri)
+    running = open_services(another_node(settings), mongodb_uri)
     yield io_loop.run_sync(running.__aenter__)
     io_loop.run_sync(lambda: running.__aexit__(None, None, None))
 
